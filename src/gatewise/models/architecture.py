@@ -65,10 +65,19 @@ def architecture_of(model: Any) -> dict[str, Any]:
             for call in graph.calls
         ],
         "outputs": graph.results,
-        "input_names": list(model._input_names) if model._inputs_are == "dict" else None,
-        "output_names": list(model._output_names) if model._outputs_are == "dict" else None,
+        "input_names": _dict_names(model, "input") if model._inputs_are == "dict" else None,
+        "output_names": _dict_names(model, "output") if model._outputs_are == "dict" else None,
         "lists": [model._inputs_are == "list", model._outputs_are == "list"],
     }
+
+
+def _dict_names(model: Any, kind: str) -> list[str]:
+    """Return the names of the inputs or outputs, in the order of the dict that a model was given.
+
+    Arrays are in the order of their names.
+    """
+    names = model._input_names if kind == "input" else model._output_names
+    return list(model._unsorted_names.get(kind, names))
 
 
 def file_layers(model: Any) -> list[Layer]:

@@ -56,7 +56,7 @@ class BatchCalls(CompiledNetwork):
         """
         if type(x) is not np.ndarray and holds_symbols(x):
             given = {"lengths": lengths, "training": training, "mask": mask, "resets": resets}
-            return self._make_layer()(x, **given)
+            return self._called_with_symbols(x, **given)
         samples = prepare_samples(self, Given(x, None, None, lengths, mask, resets), False)
         training = training is not None and checks.flag(training, "training")
         with self._apart_from_training():

@@ -17,6 +17,7 @@ from gatewise.kernels._null_context import NULL_CONTEXT
 from gatewise.memory import names_memory, reserve
 from gatewise.training import optimizers
 from gatewise.training.means import Found
+from gatewise.training.places import refuse_unordered
 from gatewise.training.run import Run
 from gatewise.transaction import Transaction, draws_of, value_of
 
@@ -60,6 +61,8 @@ class CompiledNetwork(Network):
     loss: Any
     metrics: list[Metric]
     _ends_training = False  # of pickles that were made before there was this
+    # arguments of compile that were lists, though the outputs have no order in lists
+    _unordered: Sequence[str] = ()
     _outgrown = False  # the layers have changed since the optimizer began to accumulate
 
     def __init__(self, name: str | None = None, seed: int | None = None) -> None:
@@ -173,7 +176,12 @@ class CompiledNetwork(Network):
         refuse_equal_names(objectives, self._columns())
         if self._outgrown and chosen_optimizer is self.optimizer:
             self._refuse_outgrown("compile")
-        if self.built and not fitting:
+        given = {"loss": loss, "loss_weights": loss_weights}
+        given |= {"metrics": metrics, "weighted_metrics": weighted_metrics}
+        lists = [name for name, value in given.items() if isinstance(value, list | tuple)]
+        # Keras's guide compiles so, and once more with dicts before it fits: refused on use
+        self._unordered = lists if "output" in self._unsorted_names and not fitting else []
+        if self.built and not fitting and not self._unordered:
             self._misfit = check_outputs(self, objectives)
         chosen_optimizer._bind(self)
         self._forget_run()
@@ -181,7 +189,7 @@ class CompiledNetwork(Network):
         self.optimizer, self._objectives, self.metrics = chosen_optimizer, objectives, []
         chosen = [objective.loss for objective in objectives]
         self.loss = chosen if len(chosen) > 1 else chosen[0]
-        self._output_checked = self.built or fitting
+        self._output_checked = (self.built or fitting) and not self._unordered
         self._trained_parts = None
         if self.built:
             self._choose_loss_path()
@@ -196,6 +204,8 @@ class CompiledNetwork(Network):
         ConfigError, ShapeError
         """
         if not self._output_checked:
+            for what in self._unordered:
+                refuse_unordered(self, what, "output")
             self._misfit = check_outputs(self, self._objectives)
             self._output_checked = True
 

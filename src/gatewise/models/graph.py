@@ -102,6 +102,11 @@ class Model(Symbolic, GraphNetwork, Trainer):
         Trainer.__init__(self, name, seed)
         self._inputs_are, input_names, given = _parts_of(inputs)
         self._outputs_are, output_names, made = _parts_of(outputs)
+        self._unsorted_names = {
+            kind: list(dictionary)
+            for kind, dictionary in (("input", inputs), ("output", outputs))
+            if isinstance(dictionary, dict) and list(dictionary) != sorted(dictionary)
+        }
         graph = trace(given, made, self.name)
         self._input_names = input_names or _names_of([each.name for each in graph.input_layers])
         self._output_names = output_names or _names_of([symbol.name for symbol in made])

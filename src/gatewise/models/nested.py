@@ -9,6 +9,7 @@ from gatewise.errors import ConfigError, ShapeError
 from gatewise.layers import Layer
 from gatewise.layers.registry import register
 from gatewise.layers.wrappers import Container
+from gatewise.training.places import refuse_unordered
 
 from .architecture import architecture_of
 
@@ -246,6 +247,8 @@ class ModelLayer(Container):
                     f" inputs are {', '.join(names)}"
                 )
             x = [x[name] for name in names]
+        elif isinstance(x, list | tuple):
+            refuse_unordered(self._inner, "x", "input")
         if isinstance(x, list | tuple) and len(x) != len(self._inner._input_names):
             raise ConfigError(
                 f"model {self.name!r} has {len(self._inner._input_names)} inputs; it is called"

@@ -15,7 +15,7 @@ from .shared_buffer import SharedBuffer
 from .stepping import Stepper
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     from gatewise._typing import Array, Shape
     from gatewise.layers import Layer
@@ -37,6 +37,8 @@ class Network(SharedBuffer):
     _input_names: Sequence[str] = ("x",)
     _output_names: Sequence[str] = ("y",)
     _has_names = False  # whether a user may give dicts by these names
+    # of "input" and "output": the names as a dict had them, if not in the order of _input_names
+    _unsorted_names: Mapping[str, Sequence[str]] = {}
     _timed_inputs: Sequence[int] = (0,)  # numbers of the inputs that have a time axis
 
     # ---- inputs

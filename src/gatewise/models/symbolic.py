@@ -128,6 +128,14 @@ class Symbolic(SharedBuffer):
             self._as_layer = ModelLayer(self)
         return self._as_layer
 
+    def _called_with_symbols(self, x: Any, **given: Any) -> Any:
+        """Return the symbols of the outputs, as the model returns arrays."""
+        found = self._make_layer()(x, **given)
+        symbols = found if isinstance(found, list) else [found]
+        if self._outputs_are == "list":
+            return symbols
+        return _as(self._outputs_are, self._output_names, symbols)
+
     def _call_layers(self) -> None:
         """Call all layers with symbols, if they have not been."""
         self._ends()

@@ -87,9 +87,10 @@ def _number(value: Any, count: int) -> int:
 
 def _in_form(symbols: list[Any], names: Any, listed: bool) -> Any:
     if names is not None:
-        if len(names) != len(symbols) or sorted(set(names)) != list(names):
+        if len(names) != len(symbols) or len(set(names)) != len(names):
             raise CheckpointError(f"names {names!r:.80} are not those of {len(symbols)} arrays")
-        return dict(zip(names, symbols))
+        by_name = dict(zip(sorted(names), symbols))
+        return {name: by_name[name] for name in names}
     return symbols if listed or len(symbols) != 1 else symbols[0]
 
 

@@ -99,6 +99,7 @@ def _inputs_by_place(model: Model, x: Any) -> list[Any]:
         )
         return [x[0] if alone else x]
     if isinstance(x, list | tuple):
+        refuse_unordered(model, "x", "input")
         _need_count("x", len(x), names, "input")
         return list(x)
     raise DTypeError(
@@ -117,6 +118,7 @@ def _targets_by_place(model: Model, y: Any, rows: int | None) -> list[Any]:
     elif len(names) == 1:
         return [_unwrapped(y, rows)]
     elif isinstance(y, list | tuple) and len(y) == len(names):
+        refuse_unordered(model, "y", "output")
         found = list(y)
     elif isinstance(y, list | tuple) and 1 < len(y) == len(trained):
         found = _spread(y, trained, len(names))
@@ -167,6 +169,7 @@ def _weights_by_place(model: Model, weights: Any, rows: int | None) -> list[Any]
     )
     if not several:
         return [weights] * len(names)
+    refuse_unordered(model, "sample_weight", "output")
     _need_count("sample_weight", len(weights), names, "output")
     _refuse_untrained(model, weights)
     return list(weights)
@@ -192,6 +195,7 @@ def _steps_by_place(model: Model, name: str, value: Any, axes: int) -> list[Any]
     if isinstance(value, dict):
         return by_name(name, value, names, "input", ())
     if _lists_places(value, axes):
+        refuse_unordered(model, name, "input")
         _need_count(name, len(value), names, "input")
         return list(value)
     timed = model._timed_inputs
@@ -241,6 +245,23 @@ def by_name(
                 f"{what} lacks the key {name!r}; the model has {count_text(kind, names)}"
             )
     return [given.get(name) for name in names]
+
+
+def refuse_unordered(model: Model, what: str, kind: str) -> None:
+    """Refuse a list for inputs or outputs that a dict named in another order than their own.
+
+    Raises
+    ------
+    ConfigError
+        A reader would expect the order of the dict, and Keras takes that of the names.
+    """
+    written = model._unsorted_names.get(kind)
+    if written:
+        raise ConfigError(
+            f"{what} is a list, and the {kind}s of the model were given as a dict, in the order"
+            f" {', '.join(map(repr, written))}, which is not the one of their names: give {what}"
+            " as a dict by name"
+        )
 
 
 def _need_count(what: str, count: int, names: Sequence[str], kind: str) -> None:

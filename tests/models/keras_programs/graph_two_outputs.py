@@ -28,6 +28,15 @@ desks = np.eye(num_desks)[rng.integers(num_desks, size=64)]
 
 model.compile(
     optimizer=keras.optimizers.RMSprop(1e-3),
+    loss=[
+        keras.losses.BinaryCrossentropy(from_logits=True),
+        keras.losses.CategoricalCrossentropy(from_logits=True),
+    ],
+    loss_weights=[1.0, 0.2],
+)
+# or by name, which is how it is trained
+model.compile(
+    optimizer=keras.optimizers.RMSprop(1e-3),
     loss={
         "urgent": keras.losses.BinaryCrossentropy(from_logits=True),
         "desk": keras.losses.CategoricalCrossentropy(from_logits=True),
