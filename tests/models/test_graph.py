@@ -21,6 +21,7 @@ from gatewise.layers import (
     TimeDistributed,
 )
 from gatewise.models import clone_model, plot_model
+from gatewise.testing import check_gradients
 
 
 def draw(*shape, seed=0):
@@ -498,3 +499,39 @@ def test_a_frozen_model_inside_another_stays_as_it_is():
     after = model.get_weights()
     np.testing.assert_array_equal(before[0], after[0])
     assert (before[2] != after[2]).any()
+
+
+def ends_inside(kind, activation):
+    """A model that ends in a model with an activation that its loss can include."""
+    x = Input((None, 3), dtype="float64")
+    inner = Input((None, 4), dtype="float64")
+    scores = Dense(3)(GRU(4, return_sequences=True)(inner))
+    if kind == "Model":
+        last = Model(inner, layers.Activation(activation)(scores), seed=1)
+    else:
+        last = Sequential([inner, GRU(4, return_sequences=True), Dense(3, activation)], seed=1)
+    if kind == "TimeDistributed":
+        one = Sequential([Input((4,), dtype="float64"), Dense(3, activation)], seed=1)
+        return Model(x, TimeDistributed(one)(Dense(4)(x)), seed=0)
+    return Model(x, last(Dense(4)(x)), seed=0)
+
+
+@pytest.mark.parametrize("kind", ["Model", "Sequential", "TimeDistributed"])
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+def test_a_loss_starts_from_the_scores_of_a_model_inside(kind, activation):
+    model, x = ends_inside(kind, activation), draw(4, 5, 3)
+    softmax = activation == "softmax"
+    loss = "sparse_categorical_crossentropy" if softmax else "binary_crossentropy"
+    y = np.random.default_rng(2).integers(0, 3 if softmax else 2, (4, 5) if softmax else (4, 5, 3))
+    model.compile("sgd", loss, metrics=["accuracy" if softmax else "mae"])
+    assert model._fused == [True]
+    check_gradients(model, x, y=y, lengths=[5, 2, 4, 1], max_entries=8)
+    plain = copy.deepcopy(model)
+    plain._objectives[0].fused, plain._fused = False, [False]
+    for each in (model, plain):
+        each.compute_gradients(x, y)
+    np.testing.assert_allclose(model.flat_gradients, plain.flat_gradients, atol=1e-8)
+    assert model.evaluate(x, y, verbose=0) == pytest.approx(plain.evaluate(x, y, verbose=0))
+    # far from where probabilities can be told from 0 and 1
+    model.set_weights([array * 1000 for array in model.get_weights()])
+    assert model.evaluate(x, y, verbose=0)[0] > 100

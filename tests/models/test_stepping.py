@@ -319,13 +319,16 @@ def nested(kind):
     x = Input((None,))
     if kind == "graph":
         return Model(x, Dense(7)(residual()(x)))
+    if kind == "ends in softmax":
+        last = Sequential([Input((None, 4)), GRU(5, return_sequences=True), Dense(7, "softmax")])
+        return Model(x, last(Embedding(7, 4)(x)))
     y = Embedding(7, 4)(x)
     shared = Sequential([Input((None, 4)), GRU(4, return_sequences=True)])
     first, second = two_readers()([shared(y), y])
     return Model(x, Dense(7, "softmax")(shared(first) + Dense(4)(second)))
 
 
-@pytest.mark.parametrize("kind", ["straight", "last step", "graph", "shared"])
+@pytest.mark.parametrize("kind", ["straight", "last step", "graph", "shared", "ends in softmax"])
 def test_models_inside(kind, rng):
     model = nested(kind)
     model.build((None, None))

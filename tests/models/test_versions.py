@@ -15,7 +15,8 @@ from gatewise import checkpoint, optimizers
 from gatewise.callbacks import Callback, EarlyStopping
 from gatewise.errors import CheckpointError, ShapeError
 from gatewise.layers import GRU, LSTM, Dense, Dropout, Input
-from gatewise.models import Sequential, load_model
+from gatewise.models import Model, Sequential, load_model
+from gatewise.models.architecture import architecture_of
 
 FILES = Path(__file__).parent / "files"
 ROOT = Path(__file__).parents[2]
@@ -166,12 +167,15 @@ PAGE = (ROOT / "docs" / "checkpoint-format.md").read_text(encoding="utf-8")
 
 def test_the_document_names_what_a_model_writes():
     tensors, header = checkpoint.read(path_of(2))
+    x = Input((3,))
+    graph = architecture_of(Model(x, Dense(2)(x)))
     section = PAGE.partition("## What a model writes")[2].partition("\n## ")[0]
     rows = set(re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE))
     described = {name for name in rows if "/" not in name and "." not in name}
     assert {
         *header,
         *header["architecture"],
+        *graph,
         *header["training"],
         *header["run"],
         "weights",

@@ -271,6 +271,11 @@ class LayerInterface(Guarded, abc.ABC):
         """
         return None
 
+    @property
+    def _gives_scores(self) -> bool:
+        """Whether a pass can end before the activation of the output, in ``_run_to_scores``."""
+        return hasattr(self, "_run_to_scores")
+
     def _input_ports(self, position: int) -> list[Any]:
         """Return the layers that read input number `position`: this one, unless it is a model."""
         return [self]

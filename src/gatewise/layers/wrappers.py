@@ -407,8 +407,11 @@ class TimeDistributed(Container):
     @property
     def activation(self) -> Any:
         """The activation of the layer inside; None if it has none."""
-        has_scores = hasattr(self.layer, "_run_to_scores")
-        return getattr(self.layer, "activation", None) if has_scores else None
+        return self.layer.activation if self._gives_scores else None
+
+    @property
+    def _gives_scores(self) -> bool:
+        return self.layer._gives_scores
 
     def _run_to_scores(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         return self._run(self.layer._run_to_scores, inputs, tape, node)

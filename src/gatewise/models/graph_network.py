@@ -282,7 +282,7 @@ class GraphNetwork(Network):
         call, _ = self._makers[number]
         if call.several or self._graph.results.count(number) > 1:
             return None
-        return call.layer if hasattr(call.layer, "_run_to_scores") else None
+        return call.layer if call.layer._gives_scores else None
 
     def _last_activation(self, j: int = 0) -> str | None:
         return last_activation(self._path(self._graph.results[j]))
@@ -428,24 +428,18 @@ class GraphNetwork(Network):
         self, batch: Batch, states: States, scores: bool, only_last: bool
     ) -> tuple[Batch, States]:
         found: States = {}
-        (made,) = self._advance_calls([batch], states, found, scores=scores)
+        (made,) = self._advance_inside([batch], states, found, None, scores)
         follows = self._followed_input() is not None
         return last_steps(made) if only_last and follows else made, found
 
     def _advance_inside(
-        self, inputs: Sequence[Batch], states: States, found: States, key: Hashable
-    ) -> list[Batch]:
-        return self._advance_calls(inputs, states, found, key)
-
-    def _advance_calls(
         self,
         inputs: Sequence[Batch],
         states: States,
         found: States,
-        key: Hashable = None,
+        key: Hashable,
         scores: bool = False,
     ) -> list[Batch]:
-        """Run all calls on the next steps; new states are added to `found`."""
         graph = self._graph
         arrays: dict[int, Any] = dict(enumerate(inputs))
         for number, call in enumerate(graph.calls):
@@ -454,12 +448,10 @@ class GraphNetwork(Network):
             given = given if call.node.listed else given[0]
             layer: Any = call.layer
             try:
-                if scores and call.outputs[0] == graph.results[0]:
-                    made = layer._run_to_scores(given, None, node)
-                else:
-                    made = advanced(layer, given, states, found, node)
-                    if call.several and not isinstance(made, list):
-                        made = [made, *(Batch(array) for array in found[node])]
+                scored = scores and call.outputs[0] == graph.results[0]
+                made = advanced(layer, given, states, found, node, scored)
+                if call.several and not isinstance(made, list):
+                    made = [made, *(Batch(array) for array in found[node])]
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
             if isinstance(made, list):
@@ -468,13 +460,24 @@ class GraphNetwork(Network):
                 arrays[call.outputs[0]] = made
         return [arrays[number] for number in graph.results]
 
-    def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
-        return self._run_calls(inputs, tape, key=key)
+    def _run_inside(
+        self,
+        inputs: Sequence[Batch],
+        tape: Tape | None,
+        key: Hashable,
+        from_scores: Sequence[bool] = (),
+    ) -> list[Batch]:
+        return self._run_calls(inputs, tape, from_scores, key)
 
     def _run_backward_inside(
-        self, gradients: Sequence[Array | None], tape: Tape, key: Hashable, wanted: bool
+        self,
+        gradients: Sequence[Array | None],
+        tape: Tape,
+        key: Hashable,
+        wanted: bool,
+        from_scores: Sequence[bool] = (),
     ) -> list[Array | None]:
-        return self._run_calls_backward(gradients, tape, self._needed(wanted), key=key)
+        return self._run_calls_backward(gradients, tape, self._needed(wanted), from_scores, key)
 
     def _run(self, inputs: Sequence[Batch], training: bool = False) -> list[Array]:
         batches = self._pass_of(inputs, training)

@@ -268,6 +268,30 @@ class ModelLayer(Container):
         found = self._inner._run_backward_inside(given, tape, node, wanted)
         return found if self.several_inputs else found[0]
 
+    # ---- if the model inside ends in an activation that a loss can include, so does the layer
+
+    @property
+    def _gives_scores(self) -> bool:
+        return self._output_count == 1 and self._inner._score_layer() is not None
+
+    @property
+    def activation(self) -> Any:
+        """The activation of the output if a loss may start before it, else None."""
+        return self._inner._score_layer().activation if self._gives_scores else None
+
+    def _run_to_scores(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch:
+        given = inputs if isinstance(inputs, list) else [inputs]
+        return self._inner._run_inside(given, tape, node, [True])[0]
+
+    def _run_backward_from_scores(
+        self, gradients: Array, tape: Tape, node: Hashable, wanted: bool
+    ) -> Array | Any | None:
+        found = self._inner._run_backward_inside([gradients], tape, node, wanted, [True])
+        return found if self.several_inputs else found[0]
+
+    def _activate_rows(self, z: Array, y: Array) -> Array:
+        return self._inner._score_layer()._activate_rows(z, y)
+
     # ---- files
 
     def get_config(self) -> Config:

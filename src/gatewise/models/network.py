@@ -150,9 +150,14 @@ class Network(SharedBuffer):
 
     @abc.abstractmethod
     def _advance_inside(
-        self, inputs: Sequence[Batch], states: States, found: States, key: Hashable
+        self,
+        inputs: Sequence[Batch],
+        states: States,
+        found: States,
+        key: Hashable,
+        scores: bool = False,
     ) -> list[Batch]:
-        """Return the outputs for the next steps, inside the call `key` of another model.
+        """Return the outputs, or scores, for the next steps, inside the call `key` of a model.
 
         The new states are added to `found`.
         """
@@ -176,12 +181,23 @@ class Network(SharedBuffer):
         """Add the gradients of all trained parameters, from those of the outputs or scores."""
 
     @abc.abstractmethod
-    def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
-        """Return each output, inside the call `key` of another model."""
+    def _run_inside(
+        self,
+        inputs: Sequence[Batch],
+        tape: Tape | None,
+        key: Hashable,
+        from_scores: Sequence[bool] = (),
+    ) -> list[Batch]:
+        """Return each output, or its scores, inside the call `key` of another model."""
 
     @abc.abstractmethod
     def _run_backward_inside(
-        self, gradients: Sequence[Array | None], tape: Tape, key: Hashable, wanted: bool
+        self,
+        gradients: Sequence[Array | None],
+        tape: Tape,
+        key: Hashable,
+        wanted: bool,
+        from_scores: Sequence[bool] = (),
     ) -> list[Array | None]:
         """Return the gradients of the inputs, and add those of the parameters."""
 

@@ -68,8 +68,8 @@ class Objective:
             return
         self.fused = (
             loss._fuses is not None
+            and layer is not None
             and getattr(layer, "activation", None) == loss._fuses
-            and hasattr(layer, "_run_to_scores")
             and not getattr(loss, "from_logits", False)
         )
         self.metrics = self.make_metrics(outputs)

@@ -87,8 +87,7 @@ class Stepper:
                 )
         self._model = model
         self._keeps_steps = model._followed_input() is not None
-        last = model._score_layer()
-        self.gives_scores: bool = scores and hasattr(last, "_run_to_scores")
+        self.gives_scores: bool = scores and model._score_layer() is not None
         self._states: States = {}
         self._rows: int | None = None
 
@@ -175,16 +174,20 @@ class Stepper:
         self._states, self._rows = {}, None
 
 
-def advanced(layer: Any, given: Any, states: States, found: States, node: Hashable) -> Any:
-    """Return what a layer makes of the next steps; its new state is added to `found`.
+def advanced(
+    layer: Any, given: Any, states: States, found: States, node: Hashable, scores: bool
+) -> Any:
+    """Return what a layer makes of the next steps, or its scores; add its new state to `found`.
 
     A model that is a layer is opened: nodes inside are (node, number).
     """
     inner = getattr(layer, "_inner", None)
     if inner is not None:
         inputs = given if isinstance(given, list) else [given]
-        made = inner._advance_inside(inputs, states, found, node)
+        made = inner._advance_inside(inputs, states, found, node, scores)
         return made if len(made) > 1 else made[0]
+    if scores:
+        return layer._run_to_scores(given, None, node)
     made, state = layer.advance(given, states.get(node))
     if state:
         found[node] = state

@@ -104,7 +104,8 @@ class Straight(Network):
 
     def _score_layer(self, j: int = 0) -> Layer | None:
         """Return the layer from whose scores a loss of output `j` may start, or None."""
-        return self._layers[-1]
+        last = self._layers[-1]
+        return last if last._gives_scores else None
 
     def _last_activation(self, j: int = 0) -> str | None:
         """Return the activation that limits output `j`; None: not known."""
@@ -258,10 +259,7 @@ class Straight(Network):
         found: States = {}
         for node, layer in enumerate(self._layers):
             try:
-                if scores and node == last:
-                    batch = layer._run_to_scores(batch, None, node)
-                else:
-                    batch = advanced(layer, batch, states, found, node)
+                batch = advanced(layer, batch, states, found, node, scores and node == last)
             except MemoryError as error:
                 raise size_error(error, f"layer {layer.name!r}") from error
             if only_last and node == last_with_memory and layer.keeps_steps:
@@ -269,11 +267,17 @@ class Straight(Network):
         return batch, found
 
     def _advance_inside(
-        self, inputs: Sequence[Batch], states: States, found: States, key: Hashable
+        self,
+        inputs: Sequence[Batch],
+        states: States,
+        found: States,
+        key: Hashable,
+        scores: bool = False,
     ) -> list[Batch]:
-        batch: Any = inputs[0]
+        batch, last = inputs[0], len(self._layers) - 1
         for number, layer in enumerate(self._layers):
-            batch = advanced(layer, batch, states, found, (key, number))
+            scored = scores and number == last
+            batch = advanced(layer, batch, states, found, (key, number), scored)
         return [batch]
 
     def _ports(self, k: int) -> list[Any]:
@@ -293,21 +297,36 @@ class Straight(Network):
         self._dtype = dtype
         self._describe_layers((None, *known))
 
-    def _run_inside(self, inputs: Sequence[Batch], tape: Tape | None, key: Hashable) -> list[Batch]:
+    def _run_inside(
+        self,
+        inputs: Sequence[Batch],
+        tape: Tape | None,
+        key: Hashable,
+        from_scores: Sequence[bool] = (),
+    ) -> list[Batch]:
         batch: Any = inputs[0]
+        scored = len(self._layers) - 1 if any(from_scores) else -1
         for number, layer in enumerate(self._layers):
-            batch = layer.run(batch, tape, (key, number))
+            run = layer._run_to_scores if number == scored else layer.run
+            batch = run(batch, tape, (key, number))
         return [batch]
 
     def _run_backward_inside(
-        self, gradients: Sequence[Array | None], tape: Tape, key: Hashable, wanted: bool
+        self,
+        gradients: Sequence[Array | None],
+        tape: Tape,
+        key: Hashable,
+        wanted: bool,
+        from_scores: Sequence[bool] = (),
     ) -> list[Array | None]:
         trained = [bool(layer._trained_names()) for layer in self._layers]
         lowest = 0 if wanted else trained.index(True) if any(trained) else len(trained)
         gradient: Any = gradients[0]
+        scored = len(self._layers) - 1 if any(from_scores) else -1
         for number in range(len(self._layers) - 1, lowest - 1, -1):
-            further = wanted or number > lowest
-            gradient = self._layers[number].run_backward(gradient, tape, (key, number), further)
+            layer: Any = self._layers[number]
+            run = layer._run_backward_from_scores if number == scored else layer.run_backward
+            gradient = run(gradient, tape, (key, number), wanted or number > lowest)
         return [gradient if wanted else None]
 
     def _nodes(self) -> dict[Hashable, Layer]:
