@@ -32,6 +32,7 @@ MODULES = [
     "recurrent",
     "scan",
     "dense",
+    "narrow",
     "attention",
     "batched",
     "_planes",

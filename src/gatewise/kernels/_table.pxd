@@ -34,7 +34,7 @@ cdef extern from "table.h" nogil:
     cdef cppclass gw_cell[R]:
         gw_int inputs, units, width
         const R *weights
-        int input_projected, reset_after, chung
+        int input_projected, sums_given, reset_after, chung
         gw_activation[R] act, gate, out
         int has_options, gates, at_i, at_f, at_g, at_o, coupled
         int output_gate_inside, candidate, activates_output
@@ -142,6 +142,16 @@ cdef extern from "table.h" nogil:
         R *dh
         R *dc
 
+    cdef enum gw_storage:
+        GW_FLOAT32, GW_BFLOAT16, GW_INT8
+
+    cdef cppclass gw_narrow:
+        int storage
+        gw_int inputs, columns
+        const void *panels
+        const float *scales
+        const int *sums
+
     cdef cppclass gw_table[R]:
         gw_family[R] rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru
         void (*scan_gates)(const gw_activation[R] *, int lstm, R *g, R *a, gw_int n,
@@ -154,6 +164,11 @@ cdef extern from "table.h" nogil:
                            R *packed) noexcept
         void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
                       const gw_activation[R] *, R *y) noexcept
+        gw_int (*narrow_columns)() noexcept
+        gw_int (*narrow_given)(const gw_narrow *) noexcept
+        void (*narrow_give)(const gw_narrow *, const float *x, unsigned char *given) noexcept
+        void (*narrow_product)(const gw_narrow *, const unsigned char *given, gw_int stride,
+                               gw_int n, float *z, gw_int ldz, int backwards) noexcept
         gw_int (*weight_tiles)(const gw_piece[R] *) noexcept
         void (*weight_gradient)(const gw_piece[R] *, gw_int first_tile, gw_int last_tile) noexcept
         gw_int (*transposed_size)(gw_int columns, gw_int length) noexcept

@@ -67,12 +67,22 @@ template <class R> GW_INLINE void fetch_written(const gw_row<R> *row, gw_int r, 
         }
 }
 
+// A tile's sums, if they are made already.
+template <class R, int SLOTS>
+GW_INLINE void load_sums(const gw_row<R> *row, gw_int m, gw_int units, gw_int j, R *buf) {
+    const gw_int lanes = lanes_left<R>(units, j);
+    for (gw_int i = 0; i < m; i++)
+        for (int s = 0; s < SLOTS; s++)
+            store(buf + (i * SLOTS + s) * LANES<R>, load_first(row[i].z + s * units + j, lanes));
+}
+
 // One tile's sums: x W + h' U + b of block q for rows [row, row + m), into buf[m][slots].
 template <class R, int X, int H, int SLOTS, int LAST_H>
 GW_INLINE void gated_product(const gw_cell<R> *cell, const R *panel, const gw_row<R> *row, gw_int m,
                              gw_int j, R *buf) {
     const gw_int L = LANES<R>, I = cell->inputs, units = cell->units,
                  lanes = lanes_left<R>(units, j);
+    if (cell->sums_given) return load_sums<R, SLOTS>(row, m, units, j, buf);
     Pointers<R> x(row, m, &gw_row<R>::x), h(row, m, &gw_row<R>::h_in);
     fill_with_bias(buf, m, SLOTS, panel);
     if (cell->input_projected)

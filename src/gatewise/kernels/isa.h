@@ -9,6 +9,7 @@
 #include "gru.h"
 #include "losses.h"
 #include "lstm.h"
+#include "narrow.h"
 #include "normalized.h"
 #include "optimizers.h"
 #include "options.h"
@@ -28,6 +29,8 @@ template <class R> static gw_table<R> make_table() {
     t.scan_gates = scan_gates<R>, t.scan_gates_backward = scan_gates_backward<R>;
     t.scan_forward = scan_forward<R>, t.scan_backward = scan_backward<R>;
     t.dense_size = dense_size<R>, t.pack_dense = pack_dense<R>, t.dense = dense<R>;
+    t.narrow_columns = narrow_columns, t.narrow_given = narrow_given;
+    t.narrow_give = narrow_give, t.narrow_product = narrow_product;
     t.weight_tiles = weight_tiles<R>, t.weight_gradient = weight_gradient<R>;
     t.transposed_size = transposed_size<R>, t.input_gradient = input_gradient<R>;
     t.pack_transposed = [](const R *w, gw_int columns, gw_int length, R *packed) {

@@ -206,7 +206,7 @@ static void lstm_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw
     alignas(64) R buf[BUFFER<R>];
     for (gw_int j = first; j < last; j += L) {
         const R *w = cell->weights + j / L * panel;
-        const int fold = fold_of<R>(gates, cell->units, j);
+        const int fold = cell->sums_given ? 1 : fold_of<R>(gates, cell->units, j);
         for (gw_int r = 0, m; r < n; r += m) {
             m = group_rows(n - r);
             if (HAS_OPTIONS && fold == 1) lstm_product(cell, w, rows + r, m, j, buf);

@@ -65,14 +65,16 @@ static void rnn_units_forward(const gw_cell<R> *cell, const gw_row<R> *rows, gw_
             m = group_rows(n - r);
             const gw_row<R> *row = rows + r;
             Pointers<R> x(row, m, &gw_row<R>::x), h(row, m, &gw_row<R>::h_in);
-            if (cell->input_projected)
+            if (cell->input_projected || cell->sums_given)
                 for (gw_int i = 0; i < m; i++)
                     for (int s = 0; s < v; s++)
                         store(buf + (i * v + s) * L,
                               load_first(row[i].z + j + s * L, lanes_left<R>(H, j + s * L)));
             else fill_with_bias(buf, m, v, bias);
-            product_of_columns<R>(v, m, buf, {x.p, cell->input_projected ? 0 : I, w, part.stride},
-                                  {h.p, H, w + I * part.stride, part.stride});
+            if (!cell->sums_given)
+                product_of_columns<R>(v, m, buf,
+                                      {x.p, cell->input_projected ? 0 : I, w, part.stride},
+                                      {h.p, H, w + I * part.stride, part.stride});
             for (int s = 0; s < v; s++) {
                 const gw_int u = j + s * L, lanes = lanes_left<R>(H, u);
                 finish_slot<R, HAS_OPTIONS>(cell, buf, m, v, s, cell->act);

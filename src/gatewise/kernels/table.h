@@ -6,6 +6,7 @@
 
 typedef ptrdiff_t gw_int; // every size and index
 
+#define GW_NARROW_BLOCK 512 // inputs whose products of 16 bits with int8 weights add up in 32 bits
 #define GW_KEY_OF_C 0x9e3779b9u // zoneout: the draws of c are not those of h
 
 // One activation and its constants (see vmath.h).
@@ -20,7 +21,8 @@ template <class R> struct gw_activation {
 template <class R> struct gw_row {
     const R *x = nullptr;    // IN    (inputs,)
     R *z = nullptr;          // (x_gates * units,) x W + b: written by project, read by
-                             //       forward if cell.input_projected
+                             //       forward if cell.input_projected; or, if cell.sums_given,
+                             //       x W + h' U + b
     const R *h_in = nullptr; // IN    (width,) h' as the recurrent product reads it: after dropout
     const R *h0 = nullptr;   // IN    (width,) h' itself
     const R *c0 = nullptr;   // IN    (units,) c' (LSTM)
@@ -66,6 +68,7 @@ template <class R> struct gw_cell {
     gw_int inputs = 0, units = 0, width = 0;
     const R *weights = nullptr;      // packed for this pass: forward or backward
     int input_projected = 0;         // row.z holds x W + b: the input product was done ahead
+    int sums_given = 0;              // row.z holds all sums of a step, (slots * units,)
     int reset_after = 0;             // GRU: r multiplies h' U instead of h'
     int chung = 0;                   // GRU: h = (1-z) h' + z n instead of z h' + (1-z) n
     gw_activation<R> act, gate, out; // candidate; gates; cell output (LSTM), y (GRU)
@@ -209,6 +212,17 @@ template <class R> struct gw_conv_lstm {
     R *dh = nullptr, *dc = nullptr;       // INOUT (positions, filters)
 };
 
+// A matrix of weights that are narrower than float32, and how they are packed (narrow.h). int8: the
+// columns' scales, and for each block of inputs the sums of each column's weights times 32768.
+enum gw_storage { GW_FLOAT32, GW_BFLOAT16, GW_INT8 };
+struct gw_narrow {
+    int storage = GW_BFLOAT16;
+    gw_int inputs = 0, columns = 0;
+    const void *panels = nullptr;
+    const float *scales = nullptr; // (columns, filled up to whole panels)
+    const int *sums = nullptr;     // (blocks, columns, filled up to whole panels)
+};
+
 template <class R> struct gw_table {
     gw_family<R> rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru;
 
@@ -222,6 +236,14 @@ template <class R> struct gw_table {
     void (*pack_dense)(const R *w, const R *b, gw_int inputs, gw_int columns, R *packed);
     void (*dense)(const R *x, const R *packed, gw_int n, gw_int inputs, gw_int columns,
                   const gw_activation<R> *, R *y);
+
+    // z += x w for n rows, w narrower than float32 (narrow.h); float32 only. narrow_give writes one
+    // row of x in the form that products read, in narrow_given bytes, `stride` from row to row.
+    gw_int (*narrow_columns)(); // of a panel
+    gw_int (*narrow_given)(const gw_narrow *);
+    void (*narrow_give)(const gw_narrow *, const float *x, unsigned char *given);
+    void (*narrow_product)(const gw_narrow *, const unsigned char *given, gw_int stride, gw_int n,
+                           float *z, gw_int ldz, int backwards);
 
     // Large products of a backward pass; any partition of the tiles, or of the rows, gives the same
     // bits.
