@@ -8,14 +8,16 @@ from gatewise.kernels._workspace cimport SavedSteps
 
 # Arguments of a call, as RecurrentKernel's methods document them; None: not given.
 cdef class SequenceCall:
-    cdef object packed, x, order, lengths, resets, mask, zoneout_key
+    cdef object packed, x, order, lengths, resets, mask, zoneout_key, numbers, table
     cdef SavedSteps saved
     cdef int threads
     cdef object final_h, final_c, initial_h, y           # forward
     cdef dict weights, gradients                         # backward
-    cdef object dh, dc, dy, dx
+    cdef object dh, dc, dy, dx, d_table
 
 cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
                     const gw_cell[floating] *weightless, SequenceCall call)
+cdef object project(CompiledCell compiled, const gw_family[floating] *family,
+                    const gw_cell[floating] *weightless, packed, x, z, int threads)
 cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
                      const gw_cell[floating] *weightless, SequenceCall call)

@@ -5,6 +5,7 @@ of units in the weights.
 """
 cimport cython
 from cython cimport floating
+from cython.parallel cimport prange
 cimport numpy as cnp
 
 import numpy as np
@@ -12,13 +13,14 @@ import numpy as np
 from gatewise.kernels._cell cimport CompiledCell
 from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
 from gatewise.kernels._packing cimport add_to_vectors, vector_blocks, vectors_of
-from gatewise.kernels._plan cimport PROJECTED_STEPS, choose_plan
+from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, choose_plan
 from gatewise.kernels._products cimport make_piece, multiply
 from gatewise.kernels._sequence cimport gw_sequence
-from gatewise.kernels._table cimport gw_cell, gw_family, gw_gradients, gw_int, gw_piece
+from gatewise.kernels._table cimport gw_cell, gw_family, gw_gradients, gw_int, gw_piece, gw_row
 from gatewise.kernels._table cimport table32, table64
 from gatewise.kernels._walk cimport run
 from gatewise.kernels._workspace cimport SavedSteps
+from gatewise.kernels.rows import add_rows
 
 cnp.import_array()
 
@@ -46,6 +48,10 @@ cdef int describe(gw_sequence[floating] *s, CompiledCell compiled, SequenceCall 
     s.zeros = <floating *>cnp.PyArray_DATA(compiled.zeros)
     if call.saved is not None:
         describe_saved(s, compiled, call.saved)
+    if call.numbers is not None:
+        s.numbers = <const int *>needed_pointer(call.numbers, cnp.NPY_INT32, 2, B, T)
+        if B * T and not (0 <= call.numbers.min() and call.numbers.max() < len(call.table)):
+            raise AssertionError(f"kernel expects numbers of {len(call.table)} rows of a table")
     return 0
 
 
@@ -100,8 +106,34 @@ cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
     s.y = <floating *>pointer_to(call.y, typenum, 3, B, T, P)
     if compiled.normalized:
         cell.input_projected = 1
+    if call.numbers is not None:
+        cell.input_projected, s.z_width = 1, compiled.x_gates * H
+        s.z = <floating *>needed_pointer(call.table, typenum, 2, len(call.table), s.z_width)
     _held = forward_scratch(&s, compiled, family, &cell)
     run[floating](family, &cell, &s, call.lengths, n_bands, parts, False)
+    return None
+
+
+cdef object project(CompiledCell compiled, const gw_family[floating] *family,
+                    const gw_cell[floating] *weightless, packed, x, z, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
+    cdef gw_cell[floating] cell = weightless[0]
+    cdef gw_row[floating] empty
+    cdef Py_ssize_t n = x.shape[0], I = compiled.inputs, H = compiled.units, k
+    cdef Py_ssize_t width = compiled.x_gates * H, pieces = (H + PIECE - 1) // PIECE
+    cdef const floating *source = <const floating *>needed_pointer(x, typenum, 2, n, I)
+    cdef floating *target = <floating *>needed_pointer(z, typenum, 2, n, width)
+    cdef cnp.ndarray memory = np.empty(n * sizeof(gw_row[floating]), np.uint8)
+    cdef gw_row[floating] *rows = <gw_row[floating] *>cnp.PyArray_DATA(memory)
+    cell.weights = <const floating *>needed_pointer(
+        packed, typenum, 1, family.forward_size(&cell)
+    )
+    for k in range(n):
+        rows[k] = empty
+        rows[k].x, rows[k].z = source + k * I, target + k * width
+    for k in prange(pieces, num_threads=threads, use_threads_if=threads > 1 and pieces > 1,
+                    schedule="static", nogil=True):
+        family.project(&cell, rows, n, k * PIECE, min(H, (k + 1) * PIECE))
     return None
 
 
@@ -114,7 +146,7 @@ cdef list forward_scratch(gw_sequence[floating] *s, CompiledCell compiled,
     if compiled.normalized:
         s.norm_scratch = <floating *>scratch_of(held, (B, 2 * H), compiled.dtype)
     if training:
-        if cell.input_projected:
+        if cell.input_projected and s.numbers == NULL:
             s.z, s.z_steps, s.z_width = s.gates, s.steps, s.saved * H
         return held
     if compiled.normalized:
@@ -125,7 +157,7 @@ cdef list forward_scratch(gw_sequence[floating] *s, CompiledCell compiled,
         s.unprojected = <floating *>scratch_of(held, (B, H), compiled.dtype)
     elif family.forward_phases(cell) > 1:
         s.scratch_gates = <floating *>scratch_of(held, (B, s.saved * H), compiled.dtype)
-    if cell.input_projected:
+    if cell.input_projected and s.numbers == NULL:
         s.z_steps, s.z_width = min(s.steps, <Py_ssize_t>PROJECTED_STEPS), compiled.x_gates * H
         s.z = <floating *>scratch_of(held, (B, s.z_steps, s.z_width), compiled.dtype)
     return held
@@ -169,6 +201,7 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
     cdef const floating *w_x = <const floating *>needed_pointer(
         call.weights.get("kernel"), typenum, 2, I, G * H
     )
+    cdef Py_ssize_t n = B * T, ldz = s.saved * H, rows
     cdef floating *dx = <floating *>pointer_to(call.dx, typenum, 3, B, T, I)
     cdef bint gru = compiled.family == "gru"
     vectors = vectors_of(compiled, call.gradients) if compiled.normalized else None
@@ -182,6 +215,8 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
         s.norm_scratch = <floating *>scratch_of(held, (B, 2 * H), compiled.dtype)
     cdef gw_piece[floating] pieces[3]
     cdef int n_pieces = weight_gradients(&s, &cell, gru, G, compiled.h_gates, &d, pieces)
+    cdef const floating *dz = pieces[0].z
+    cdef const floating *dz_of_rows
     run[floating](family, &cell, &s, call.lengths, n_bands, parts, True)
     if d.peephole != NULL:
         add_column_sums(s.sums, B, s.sums_width, d.peephole)
@@ -189,7 +224,19 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
         total = np.zeros(s.sums_width, compiled.dtype)
         add_column_sums(s.sums, B, s.sums_width, <floating *>cnp.PyArray_DATA(total))
         add_to_vectors(compiled, vectors, total)
-    multiply(pieces, n_pieces, B * T, pieces[0].z, s.saved * H, G * H, w_x, I, dx, call.threads)
+    if call.numbers is not None:  # dz summed for each row of the table takes the place of dz
+        rows = len(call.table)
+        summed = np.zeros((rows, ldz), compiled.dtype)
+        add_rows(call.numbers.reshape(-1), call.saved.gates.reshape(-1, ldz), summed, call.threads)
+        dz_of_rows = <const floating *>cnp.PyArray_DATA(summed)
+        pieces[0] = make_piece(
+            rows, <const floating *>needed_pointer(call.table, typenum, 2, rows, I), I, I,
+            dz_of_rows, ldz, G * H, d.w_x, G * H, d.b,
+        )
+        if dx == NULL:
+            n, dz = rows, dz_of_rows
+            dx = <floating *>pointer_to(call.d_table, typenum, 2, rows, I)
+    multiply(pieces, n_pieces, n, dz, ldz, G * H, w_x, I, dx, call.threads)
     return None
 
 

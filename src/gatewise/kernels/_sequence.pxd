@@ -10,6 +10,7 @@ cdef extern from "sequence.h" nogil:
         const R *zeros
         const R *x
         R *z
+        const int *numbers
         gw_int z_steps, z_width
         const R *initial_h
         const R *mask

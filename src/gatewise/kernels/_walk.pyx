@@ -62,7 +62,10 @@ cdef inline void locate_row(const gw_sequence[floating] *s, gw_row[floating] *ro
     row.c0 = row.c1 = NULL
     row.at = at
     row.x = s.x + at * s.inputs
-    row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
+    if s.numbers != NULL:
+        row.z = s.z + s.numbers[at] * s.z_width
+    else:
+        row.z = s.z + (b * s.z_steps + t % s.z_steps) * s.z_width if s.z != NULL else NULL
     row.y = s.y + at * P if s.y != NULL else NULL
     row.mask = s.mask + b * P if s.mask != NULL else NULL
     row.prefetch = NULL
@@ -192,7 +195,7 @@ cdef void forward_band(gw_band[floating] *band) noexcept nogil:
             still -= 1
         if still == band.begin:
             break
-        if band.cell.input_projected and t % PROJECTED_STEPS == 0:
+        if band.cell.input_projected and s.numbers == NULL and t % PROJECTED_STEPS == 0:
             band.n = 0
             for i in range(band.begin, still):
                 for k in range(t, min(t + PROJECTED_STEPS, length_of(s, i))):
@@ -423,7 +426,7 @@ cdef int run(const gw_family[floating] *family, const gw_cell[floating] *cell,
         bound, rows_each = <Py_ssize_t *>cnp.PyArray_DATA(places), 0
         for k in range(n_bands):
             rows_each = max(rows_each, bound[k + 1] - bound[k])
-    if cell.input_projected:
+    if cell.input_projected and s.numbers == NULL:
         rows_each *= PROJECTED_STEPS
     cdef cnp.ndarray rows = np.empty(count * rows_each * sizeof(gw_row[floating]), np.uint8)
     band.family, band.cell, band.s, band.parts = family, cell, s, parts

@@ -6,6 +6,7 @@ class RecurrentKernel(CompiledCell):
     def workspace(self) -> Workspace: ...
     def pack_forward(self, weights: dict[str, Array | None]) -> Array: ...
     def pack_backward(self, weights: dict[str, Array | None]) -> Array: ...
+    def project(self, packed: Array, x: Array, threads: int = 1) -> Array: ...
     def forward(
         self,
         packed: Array,
@@ -19,6 +20,8 @@ class RecurrentKernel(CompiledCell):
         initial_h: Array | None = None,
         mask: Array | None = None,
         zoneout_key: int | None = None,
+        numbers: Array | None = None,
+        table: Array | None = None,
         y: Array | None = None,
         workspace: Workspace | None = None,
         threads: int = 1,
@@ -37,8 +40,11 @@ class RecurrentKernel(CompiledCell):
         resets: Array | None = None,
         mask: Array | None = None,
         zoneout_key: int | None = None,
+        numbers: Array | None = None,
+        table: Array | None = None,
         dy: Array | None = None,
         gradients: dict[str, Array | None],
         dx: Array | None = None,
+        d_table: Array | None = None,
         threads: int = 1,
     ) -> None: ...

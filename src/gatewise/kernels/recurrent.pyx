@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewise.kernels._cell cimport CompiledCell, family32, family64
 from gatewise.kernels._packing cimport pack_backward, pack_forward
-from gatewise.kernels._passes cimport SequenceCall, backward, forward
+from gatewise.kernels._passes cimport SequenceCall, backward, forward, project
 from gatewise.kernels._workspace cimport Workspace
 
 
@@ -41,9 +41,33 @@ cdef class RecurrentKernel(CompiledCell):
             return pack_backward(self, family32(self), &self.cell32, weights)
         return pack_backward(self, family64(self), &self.cell64, weights)
 
+    def project(self, packed, x, int threads=1):
+        """x W + b of the rows of a table, which forward reads instead of x.
+
+        Each number is the beginning of the sum that forward makes from x itself, so that results
+        have the same bits.
+
+        Parameters
+        ----------
+        packed : ndarray
+            From pack_forward. The cell must not be normalized.
+        x : ndarray of shape (n, I)
+        threads : int
+
+        Returns
+        -------
+        ndarray of shape (n, G * units)
+        """
+        z = np.empty((len(x), self.x_gates * self.units), self.dtype)
+        if self.dtype == np.float32:
+            project(self, family32(self), &self.cell32, packed, x, z, threads)
+        else:
+            project(self, family64(self), &self.cell64, packed, x, z, threads)
+        return z
+
     def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None,
-                initial_h=None, mask=None, zoneout_key=None, y=None, Workspace workspace=None,
-                int threads=1):
+                initial_h=None, mask=None, zoneout_key=None, numbers=None, table=None, y=None,
+                Workspace workspace=None, int threads=1):
         """Run every row's steps.
 
         Parameters
@@ -65,6 +89,9 @@ cdef class RecurrentKernel(CompiledCell):
             Multipliers of h' in the recurrent product. Needs a workspace.
         zoneout_key : int, optional
             Key of zoneout's draws, below 2**32. None: their expectation, for inference.
+        numbers, table : int32 ndarray of shape (B, T), and ndarray, optional
+            x is rows of a table, of these numbers; `table` is what project makes of it. x is then
+            not read.
         y : ndarray of shape (B, T, H), optional
             Written: every h, zeros past a row's end.
         workspace : Workspace, optional
@@ -75,6 +102,7 @@ cdef class RecurrentKernel(CompiledCell):
         cdef SequenceCall call = SequenceCall.__new__(SequenceCall)
         call.packed, call.x, call.order, call.lengths = packed, x, order, lengths
         call.resets, call.mask, call.zoneout_key = resets, mask, zoneout_key
+        call.numbers, call.table = numbers, table
         call.final_h, call.final_c, call.initial_h, call.y = final_h, final_c, initial_h, y
         call.threads = threads
         if workspace is not None:
@@ -85,8 +113,8 @@ cdef class RecurrentKernel(CompiledCell):
             forward(self, family64(self), &self.cell64, call)
 
     def backward(self, packed, x, dict weights, Workspace workspace, dh, dc=None, *, order=None,
-                 lengths=None, resets=None, mask=None, zoneout_key=None, dy=None, dict gradients,
-                 dx=None, int threads=1):
+                 lengths=None, resets=None, mask=None, zoneout_key=None, numbers=None, table=None,
+                 dy=None, dict gradients, dx=None, d_table=None, int threads=1):
         """The backward pass of the last forward call with this workspace.
 
         Parameters
@@ -97,6 +125,8 @@ cdef class RecurrentKernel(CompiledCell):
             As given to forward.
         weights : dict of str to ndarray
             The kernel is read.
+        numbers, table : int32 ndarray of shape (B, T), and ndarray of shape (n, I), optional
+            x is rows of this table.
         workspace : Workspace
             As forward has left it. Its contents are overwritten.
         dh : ndarray of shape (B, H)
@@ -109,6 +139,8 @@ cdef class RecurrentKernel(CompiledCell):
             Gradients of the weights are ADDED to these. A bias may be None: not wanted.
         dx : ndarray of shape (B, T, I), optional
             Written: gradient of x. None: not wanted.
+        d_table : ndarray of shape (n, I), optional
+            Written, if dx is not wanted: gradient of the table.
         threads : int
             Threads to use, at most.
         """
@@ -116,6 +148,7 @@ cdef class RecurrentKernel(CompiledCell):
         call.packed, call.x, call.order, call.lengths = packed, x, order, lengths
         call.resets, call.mask, call.zoneout_key = resets, mask, zoneout_key
         call.weights, call.gradients = weights, gradients
+        call.numbers, call.table, call.d_table = numbers, table, d_table
         call.dh, call.dc, call.dy, call.dx = dh, dc, dy, dx
         call.threads = threads
         if workspace is not None:

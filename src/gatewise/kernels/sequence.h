@@ -15,6 +15,8 @@ template <class R> struct gw_sequence {
     const R *zeros = nullptr;              // (units,)
     const R *x = nullptr;                  // (batch, steps, inputs)
     R *z = nullptr;                        // (batch, z_steps, z_width) x W + b of a block of steps
+    const int *numbers = nullptr;          // (batch, steps): x is rows of a table, and z (rows,
+                                           // z_width) its x W + b
     gw_int z_steps = 1, z_width = 1;
     const R *initial_h = nullptr; // (batch, width)
     const R *mask = nullptr;      // (batch, width) recurrent dropout

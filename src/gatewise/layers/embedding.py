@@ -13,6 +13,7 @@ from gatewise.kernels import rows
 from .base import Layer, one_shape
 from .options import fixed
 from .step_ops import LookupOp
+from .tape import Batch, Lookup
 from .weights import WeightOptions
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, ArrayLike, BoolArray, Config, DType, Shape
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.step_ops import StepOp
-    from gatewise.layers.tape import Batch, Tape
+    from gatewise.layers.tape import Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
 
@@ -203,16 +204,25 @@ class Embedding(Layer):
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
         checks.fits_memory(x.size * self.output_dim, self.dtype, "the output of layer", self.name)
+        table = self._parameters["embeddings"]
+        lookup = Lookup(x if tape is None else x.copy(), table)
         if tape is not None:
-            tape.keep(node, x.copy())
-        return inputs.with_values(np.take(self._parameters["embeddings"], x, axis=0))
+            tape.keep(node, lookup)
+        return Batch(np.take(table, x, axis=0), inputs.steps, lookup)
 
-    def run_backward(self, gradients: Array, tape: Tape, node: Hashable, wanted: bool) -> None:
-        x = tape.take(node)
+    def run_backward(
+        self, gradients: Array | None, tape: Tape, node: Hashable, wanted: bool
+    ) -> None:
+        # None: readers have added the table's gradient to the Lookup.
+        lookup = tape.take(node)
         if not self._trainable:
             return
+        if lookup.gradient is not None:
+            self._gradients["embeddings"] += lookup.gradient
+        if gradients is None:
+            return
         rows.add_rows(
-            x.reshape(-1),
+            lookup.numbers.reshape(-1),
             np.ascontiguousarray(gradients).reshape(-1, self.output_dim),
             self._gradients["embeddings"],
             threads.threads_for(gradients.size),

@@ -291,12 +291,18 @@ class EncoderDecoder(Container):
             f" {np.shape(x)}"
         )
 
+    def _vectors(self, name: str, tokens: Batch, tape: Tape | None, node: Hashable) -> Batch:
+        """The vectors of tokens of the source or target, which one layer reads."""
+        x = self._parts[f"{name}_embedding"].run(tokens, tape, (node, name))
+        x.lookup.collects = True
+        return x
+
     # ---- the encoder
 
     def _encode(self, source: Batch, tape: Tape | None = None, node: Hashable = None) -> Encoded:
         """What the decoder reads of the source."""
         p = self._parts
-        x = p["source_embedding"].run(source, tape, (node, "source"))
+        x = self._vectors("source", source, tape, node)
         starts = []
         for k in range(self.num_layers):
             x = p["dropout"].run(x, tape, (node, "source dropout", k))
@@ -363,7 +369,7 @@ class EncoderDecoder(Container):
         `weights`, if given, receives those of the attention, at inference only.
         """
         p, finals, contexts = self._parts, [], None
-        x = p["target_embedding"].run(target, tape, (node, "target"))
+        x = self._vectors("target", target, tape, node)
         for k, states in enumerate(encoded.states):
             x = p["dropout"].run(x, tape, (node, "target dropout", k))
             layer, place = p[f"decoder_{k}"], (node, "decoder", k)

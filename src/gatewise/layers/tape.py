@@ -76,6 +76,57 @@ class Steps:
         return self.resets if self.resets_back is None or not backwards else self.resets_back
 
 
+@dataclass(slots=True)
+class Lookup:
+    """Of values that are rows of a table: the table, and the numbers of the rows.
+
+    If there are more steps than rows, a layer computes less with the table than with the values.
+
+    Parameters
+    ----------
+    numbers : ndarray of shape (batch, steps), int32
+        Which row each step is. Must not be changed.
+    table : ndarray of shape (rows, features)
+        The table, in the dtype of the values.
+    collects : bool, default False
+        Whether a layer that used the table may return None instead of the gradient of the values,
+        and add that of the table to :attr:`gradient`. The values then have one reader.
+
+    Attributes
+    ----------
+    gradient : ndarray of shape (rows, features), or None
+        Gradient of the table, as far as it was added here.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from gatewise.layers.tape import Lookup
+    >>> lookup = Lookup(np.array([[0, 1, 1]], np.int32), np.ones((2, 4), np.float32))
+    >>> lookup.repeats
+    True
+    """
+
+    numbers: Array
+    table: Array
+    collects: bool = False
+    gradient: Array | None = None
+
+    @property
+    def repeats(self) -> bool:
+        """Whether there are fewer rows than steps, bool."""
+        return len(self.table) < self.numbers.size
+
+    def add(self, gradient: Array) -> None:
+        """Add a gradient of the table.
+
+        Parameters
+        ----------
+        gradient : ndarray of shape (rows, features)
+            It may be kept, and must not be changed afterwards.
+        """
+        self.gradient = gradient if self.gradient is None else self.gradient + gradient
+
+
 class Batch:
     """An array with one row for each sample, and its steps.
 
@@ -86,6 +137,8 @@ class Batch:
     steps : Steps, optional
         Which steps count. None: the array has no time axis, or all steps count and nothing is
         reset.
+    lookup : Lookup, optional
+        The table whose rows the values are. None: they come from elsewhere.
 
     Examples
     --------
@@ -97,11 +150,14 @@ class Batch:
     array([[3., 3.]], dtype=float32)
     """
 
-    __slots__ = ("steps", "values")
+    __slots__ = ("lookup", "steps", "values")
 
-    def __init__(self, values: Array, steps: Steps | None = None) -> None:
+    def __init__(
+        self, values: Array, steps: Steps | None = None, lookup: Lookup | None = None
+    ) -> None:
         self.values: Array = values
         self.steps: Steps | None = steps
+        self.lookup: Lookup | None = lookup
 
     @property
     def lengths(self) -> Array | None:

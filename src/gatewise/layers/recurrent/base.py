@@ -15,6 +15,7 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.kernels import activations, arrays
 from gatewise.kernels._packed_weights import PackedWeights
 from gatewise.kernels._products import uses_blas
+from gatewise.kernels.recurrent import RecurrentKernel
 from gatewise.layers.options import fixed
 from gatewise.layers.specs import ParameterSpec
 from gatewise.layers.step_ops import RecurrentOp
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, Config
     from gatewise.kernels._workspace import Workspace
     from gatewise.layers.step_ops import StepOp
-    from gatewise.layers.tape import Tape
+    from gatewise.layers.tape import Lookup, Tape
 
 
 @dataclass(slots=True)
@@ -42,6 +43,7 @@ class _Walk:
     operations: int  # floating-point operations of the forward pass
     source: slice | Array | None  # the order of the steps, if the layer goes backwards
     input_mask: Array | None  # of dropout
+    lookup: Lookup | None  # if x is read from a table
     workspace: Workspace | None = None  # in training
     last_output: Array | None = None  # if only this is returned, and is not h
     learned: bool = False  # the initial state consists of parameters
@@ -346,7 +348,7 @@ class Recurrent(HasState):
         # A single step of a small layer takes as long as a few lines of Python, so that the most
         # frequent call has a path of its own.
         if tape is None and self._is_plain and type(inputs) is Batch and inputs.steps is None:
-            return Batch(self._infer(inputs.values))
+            return Batch(self._infer(inputs))
         inputs, *states = inputs if isinstance(inputs, list) else [inputs]
         output, final = self._run_from(inputs, states, tape, node)
         if self.stateful or (tape is not None and tape.carried is not None):
@@ -403,8 +405,11 @@ class Recurrent(HasState):
             )
             walk.learned, walk.states_given = learned, bool(states)
             tape.keep(node, walk)
+        packed, looked_up = self._packed.of(self), {}
+        if walk.lookup is not None:
+            looked_up["table"] = self._projected(walk.lookup, packed)
         self._kernel.forward(
-            self._packed.of(self),
+            packed,
             walk.x,
             *final,
             y=y,
@@ -412,6 +417,7 @@ class Recurrent(HasState):
             workspace=walk.workspace,
             threads=threads.threads_for_products(walk.operations),
             **walk.options,
+            **looked_up,
         )
         if y is not None:
             return Batch(y, inputs.steps), final
@@ -426,22 +432,38 @@ class Recurrent(HasState):
         arrays.activate(h, y, self._of_state, threads.threads_for(4 * h.size))
         return _without_empty_rows(y, walk)
 
-    def _infer(self, x: Array) -> Array:
+    def _infer(self, inputs: Batch) -> Array:
         """Return the output for whole sequences that start from zeros, forwards, at inference."""
+        x, lookup = inputs.values, inputs.lookup
         batch, steps, _ = x.shape
         if batch * steps > checks.MAX_EXTENT:
             self._refuse_extent(x.shape)
         y, final = self._new_outputs(batch, steps)
         if len(final) > 1:
             final[1].fill(0)
+        packed, looked_up = self._packed.of(self), {}
+        if lookup is not None and self._reads(lookup):
+            looked_up = {"numbers": lookup.numbers, "table": self._projected(lookup, packed)}
         self._kernel.forward(
-            self._packed.of(self),
+            packed,
             x,
             *final,
             y=y,
             threads=threads.threads_for_products(batch * steps * self._operations),
+            **looked_up,
         )
         return final[0] if y is None else y
+
+    def _reads(self, lookup: Lookup) -> bool:
+        """Whether x W + b is computed for the rows of a table, and not for each step."""
+        kernel = self._kernel
+        return lookup.repeats and isinstance(kernel, RecurrentKernel) and not kernel.normalized
+
+    def _projected(self, lookup: Lookup, packed: Array) -> Array:
+        """Return x W + b for the rows of a table."""
+        table = lookup.table
+        work = threads.threads_for_products(len(table) * self._operations)
+        return self._kernel.project(packed, table, work)
 
     @staticmethod
     def _refuse_extent(shape: tuple[int, ...]) -> None:
@@ -489,9 +511,17 @@ class Recurrent(HasState):
             options["order"] = np.argsort(-lengths, kind="stable")
             options["lengths"] = lengths[options["order"]]
         source = None
+        lookup = inputs.lookup
+        if lookup is not None and ((tape is not None and self.dropout) or not self._reads(lookup)):
+            lookup = None
+        if lookup is not None:
+            options["numbers"] = lookup.numbers
         if self.go_backwards:
             source = backward_order(steps, lengths)
-            x = take_steps(x, source)
+            if lookup is None:
+                x = take_steps(x, source)
+            else:
+                options["numbers"] = take_steps(lookup.numbers, source)
             resets = None if resets is None else take_steps(resets, source)
         options["resets"] = resets
         input_mask = None
@@ -510,7 +540,7 @@ class Recurrent(HasState):
                 options["mask"] = self._draw_mask(self.recurrent_dropout, (batch, kernel.width))
             if kernel.has_zoneout:
                 options["zoneout_key"] = int(self.random_generator().integers(2**32))
-        walk = _Walk(x, options, batch * steps * self._operations, source, input_mask)
+        walk = _Walk(x, options, batch * steps * self._operations, source, input_mask, lookup)
         return walk, start, learned
 
     def _draw_mask(self, rate: float, shape: tuple[int, ...]) -> Array:
@@ -535,7 +565,13 @@ class Recurrent(HasState):
                 arrays.activate_backward(walk.last_output, d_output, d_output, self._of_state)
                 d_output = _without_empty_rows(d_output, walk)
             d_start[0] += d_output
-        dx = tape.scratch(node, x.shape, self._dtype) if wanted else None
+        dx, d_table, looked_up = None, None, {}
+        if walk.lookup is not None:
+            if wanted and walk.lookup.collects:
+                d_table = np.empty_like(walk.lookup.table)
+            looked_up = {"table": walk.lookup.table, "d_table": d_table}
+        if wanted and d_table is None:
+            dx = tape.scratch(node, x.shape, self._dtype)
         with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
                 self._kernel.pack_backward(self._named),
@@ -548,12 +584,15 @@ class Recurrent(HasState):
                 threads=threads.threads_for_products(2 * walk.operations),
                 gradients=self._named_gradients,
                 **walk.options,
+                **looked_up,
             )
         tape.state_gradients[node] = d_start
         if walk.learned:
             for state, gradient in zip(self.cell.states, d_start):
                 self._gradients[f"initial_{state}"] += gradient.sum(axis=0)
-        if wanted:
+        if walk.lookup is not None and d_table is not None:
+            walk.lookup.add(d_table)
+        if dx is not None:
             if walk.input_mask is not None:
                 dx *= walk.input_mask
             if walk.source is not None:

@@ -338,7 +338,7 @@ class Bidirectional(Container, SequenceLayer):
             )
             found = found[0] if saved["states_given"] else found
             d_start += tape.state_gradients[node, path]
-            if wanted:
+            if wanted and found is not None:
                 dx = found if dx is None else np.add(dx, found, out=dx)
         tape.state_gradients[node] = d_start
         return [dx, *d_start] if saved["states_given"] else dx
