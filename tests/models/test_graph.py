@@ -245,6 +245,38 @@ def test_a_model_called_twice_shares_its_weights():
     np.testing.assert_array_equal(outer.get_weights()[0], block.get_weights()[0])
 
 
+def with_models_inside(recurrent=LSTM):
+    """Layers inside models are named anew each time: lstm_7, dense_9, dense_10."""
+    x, film, step = Input((None, 3)), Input((None, 4, 3)), Input((4, 3))
+    inner = Bidirectional(recurrent(2, return_sequences=True))(x)
+    for _ in range(11):
+        inner = Dense(3)(inner)
+    reader = Model(step, Dense(2)(Bidirectional(recurrent(2))(step)))
+    outputs = [Model(x, inner)(x), layers.TimeDistributed(reader)(film)]
+    model = Model([x, film], outputs, seed=0)
+    model.compile("adam", "mse")
+    return model
+
+
+def test_weights_and_runs_are_read_whatever_layers_inside_are_named(tmp_path):
+    x, y = [draw(4, 5, 3), draw(4, 5, 4, 3)], [draw(4, 5, 3), draw(4, 5, 2)]
+    model, whole, resumed = (with_models_inside() for _ in range(3))
+    whole.set_weights(model.get_weights())  # models inside have no seed
+    model.fit(x, y, epochs=1, verbose=0)
+    model.save(tmp_path / "run")
+    model.save_weights(tmp_path / "weights")
+    for name in ("run", "weights"):
+        again = with_models_inside()
+        again.load_weights(tmp_path / name)
+        for ours, theirs in zip(again.get_weights(), model.get_weights()):
+            np.testing.assert_array_equal(ours, theirs)
+    whole.fit(x, y, epochs=2, verbose=0)
+    resumed.fit(x, y, epochs=2, verbose=0, resume_from=tmp_path / "run")
+    assert resumed.flat_parameters.tobytes() == whole.flat_parameters.tobytes()
+    with pytest.raises(CheckpointError, match="weights are those of another model"):
+        with_models_inside(GRU).load_weights(tmp_path / "weights")
+
+
 def test_an_input_may_be_that_of_a_model_inside(tmp_path):
     x = Input((3,))
     encoder = Model(x, Dense(2)(x), name="encoder", seed=0)

@@ -168,6 +168,15 @@ class ModelLayer(Container):
             f"{layer.name}/{name}" for layer, found in names.items() for name in found
         }, positions
 
+    def _kind(self) -> str | None:
+        # by number: names of layers differ from one model of the same layers to the next
+        kinds = [
+            f"{number}: {kind}"
+            for number, layer in enumerate(self._inner._layers)
+            if (kind := layer._kind()) is not None
+        ]
+        return "; ".join(kinds) or None
+
     # ---- building
 
     def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:

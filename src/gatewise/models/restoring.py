@@ -72,10 +72,19 @@ def load_weights(model: Network, path: PathLike) -> None:
 
 def _take_weights(model: Network, tensors: dict[str, Array], header: dict[str, Any]) -> None:
     """Copy the weights of a file into a model of the same shapes, whatever its layers' names."""
-    here = _by_place(named_weights(model), [layer.name for layer in file_layers(model)])
+    ours_by_name = named_weights(model)
     names = _layer_names(tensors, header)
     weights = {name: array for name, array in tensors.items() if name.startswith("weights/")}
-    there = _by_place(weights, names)
+    if "weights" in header:
+        orders = list(ours_by_name), header["weights"]
+    else:
+        orders = (
+            _in_order(ours_by_name, architecture_of(model)),
+            _in_order(weights, header["architecture"]),
+        )
+    places = _places(orders[0], [layer.name for layer in file_layers(model)])
+    here = {place: ours_by_name[name] for name, place in places.items()}
+    there = {place: weights[name] for name, place in _places(orders[1], names).items()}
     for place in sorted(here.keys() | there.keys()):
         ours, theirs = here.get(place), there.get(place)
         if (
@@ -88,7 +97,7 @@ def _take_weights(model: Network, tensors: dict[str, Array], header: dict[str, A
                 f" this one has {_weight_text(place, ours)}"
             )
     _refuse_other_kinds(model, weights, names, header)
-    model.set_weights([there[place] for place in here])
+    model.set_weights([there[places[name]] for name in ours_by_name])
 
 
 def _refuse_other_kinds(
@@ -127,21 +136,56 @@ def _layer_names(tensors: dict[str, Array], header: dict[str, Any]) -> list[str]
     return list(dict.fromkeys(layers))
 
 
-def _by_place(weights: dict[str, Array], layers: list[str]) -> dict[tuple[int, str], Array]:
-    """Weights by (number of the layer, name of the parameter).
+# the number of a layer, that of the layer inside it, and the name of the parameter
+_Place = tuple[int, int, str]
+
+
+def _in_order(names: Iterable[str], architecture: dict[str, Any]) -> list[str]:
+    """Return names of weights in the order of the layers of a description, also inside models."""
+    paths = [path for entry in architecture["layers"] for path in _paths_of(entry)]
+    order = {f"weights/{path}": number for number, path in enumerate(paths)}
+
+    def key(name: str) -> tuple[int, str]:
+        path = name
+        while path not in order and "/" in path:
+            path = path.rpartition("/")[0]
+        return order.get(path, -1), name.removeprefix(path)
+
+    return sorted(names, key=key)
+
+
+def _paths_of(entry: dict[str, Any], name: str | None = None) -> Iterator[str]:
+    """Return the path of a layer in a description, and those of the layers inside it."""
+    config = entry["config"]
+    path = config["name"] if name is None else name
+    yield path
+    inside = [(part, None) for part in config.get("model", {}).get("layers", ())]
+    if isinstance(config.get("layer"), dict):
+        inside.append((config["layer"], "layer"))
+    for part, known_as in inside:
+        for below in _paths_of(part, known_as):
+            yield f"{path}/{below}"
+
+
+def _places(names: Iterable[str], layers: list[str]) -> dict[str, _Place]:
+    """Return the place of each weight: whatever the layers are named, those inside included.
 
     A layer without weights has no number.
     """
     known = set(layers)
-    split = {name: _layer_and_parameter(name, known) for name in weights}
+    split = {name: _layer_and_parameter(name, known) for name in names}
     with_weights = {layer for layer, _ in split.values()}
     numbers = {
         layer: number
         for number, layer in enumerate(layer for layer in layers if layer in with_weights)
     }
-    return {
-        (numbers[layer], parameter): weights[name] for name, (layer, parameter) in split.items()
-    }
+    inside: dict[str, dict[str, int]] = {layer: {} for layer in numbers}
+    found = {}
+    for name, (layer, parameter) in split.items():
+        path, _, last = parameter.rpartition("/")
+        number = inside[layer].setdefault(path, len(inside[layer]))
+        found[name] = numbers[layer], number, last
+    return found
 
 
 def _layer_and_parameter(name: str, layers: set[str]) -> tuple[str, str]:
@@ -156,8 +200,8 @@ def _layer_and_parameter(name: str, layers: set[str]) -> tuple[str, str]:
     return path[:end], path[end + 1 :]
 
 
-def _weight_text(place: tuple[int, str], array: Array | None) -> str:
-    return "nothing" if array is None else f"{place[1]} {array.shape} of {array.dtype}"
+def _weight_text(place: _Place, array: Array | None) -> str:
+    return "nothing" if array is None else f"{place[-1]} {array.shape} of {array.dtype}"
 
 
 def _kinds_in(header: dict[str, Any]) -> dict[str, str] | None:
