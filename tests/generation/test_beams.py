@@ -1,9 +1,11 @@
 """Beam search against all possible texts, and its options."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, SizeError
 from gatewise.generation import beam_search, greedy
 from gatewise.generation.beams import search
 
@@ -173,6 +175,24 @@ def test_a_text_that_nothing_may_follow_ends():
     model = of_numbers()
     text = beam_search(model, [1, 2], 15, no_repeat_ngram=1)
     assert sorted(text.tolist()) == [0, 3, 4, 5]
+
+
+def test_memory_is_that_of_the_steps_that_are_taken():
+    """Not of the largest number of them."""
+    table = Table(2, 3)
+    short = search(table, table.first(), 50, 3, n_best=2, end=2)
+    table = Table(2, 3)
+    tracemalloc.start()
+    found = search(table, table.first(), 10**9, 3, n_best=2, end=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [pairs(row) for row in found] == [pairs(row) for row in short]
+    assert peak < 2**20
+
+
+def test_a_search_that_needs_too_much_memory_says_so():
+    with pytest.raises(SizeError, match="beams of a search"):
+        beam_search(of_numbers(), [[1]] * 20, 3, beam=2**31 - 1)
 
 
 def test_the_end_symbol_may_come_whatever_there_was():

@@ -165,7 +165,8 @@ def test_equal_scores_at_the_limit_of_top_k_stay():
 
 def test_extreme_temperatures():
     scores = np.array([[-1.0, -0.5, -3.0]])
-    assert Choice(1e-300, None, None).pick(scores, np.array([0.999])) == [1]
+    for temperature in (1e-300, 5e-324):  # the least number: a quotient by it is infinite
+        assert Choice(temperature, None, None).pick(scores, np.array([0.999])) == [1]
     assert Choice(1e300, None, None).pick(scores, np.array([0.999])) == [2]
 
 
@@ -201,6 +202,7 @@ def test_a_row_is_chosen_without_regard_to_its_neighbours(rng):
         ({"prompt": ["to", "be"]}, DTypeError, "Vocabulary"),
         ({"prompt": [1, 6]}, ShapeError, "prompt holds 6; the model reads symbols from 0 to 5"),
         ({"prompt": [[1], [2, -1]]}, ShapeError, "prompt 1 holds -1"),
+        ({"prompt": np.array(3)}, DTypeError, "prompt is ndarray"),
         ({"prompt": [1.5]}, DTypeError, "prompt holds 1.5"),
         ({"prompt": [[[1]]]}, ShapeError, "shape"),
         ({"prompt": [1, [2]]}, ShapeError, "prompt"),

@@ -483,7 +483,8 @@ def listed_texts(X: Any, name: str = "X") -> Iterable[Any]:
             f"{name} is the text {X!r:.40}; expected a list of texts: put a single text into a"
             f" list, [{name}]"
         )
-    if isinstance(X, bytes | dict | set | frozenset) or not hasattr(X, "__iter__"):
+    single = not hasattr(X, "__iter__") or getattr(X, "ndim", 1) == 0
+    if single or isinstance(X, bytes | dict | set | frozenset):
         raise DTypeError(f"{name} is {type(X).__name__}; expected a list of texts")
     if hasattr(X, "columns"):
         raise DTypeError(f"{name} is {type(X).__name__}; expected a list of texts: pass one column")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks
+from gatewise.memory import names_memory
 
 from .sampling import checked_end
 from .source import ModelSource, read_prompts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .source import Source
 
 
+@names_memory
 def beam_search(
     model: Any,
     prompt: ArrayLike | Sequence[ArrayLike],
@@ -181,8 +183,8 @@ def search(
     rows, symbols = scores.shape
     limits = np.broadcast_to(np.asarray(steps), (rows,))
     most = int(limits.max())
-    checks.fits_memory(rows * beam * (symbols + 2 * most), "float64", "the beams of a search")
-    found = _Found(rows, n_best, most)
+    checks.fits_memory(2 * rows * beam * symbols, "float64", "the beams of a search")
+    found = _Found(rows, n_best)
     texts = _histories(before, rows, beam) if no_repeat_ngram else None
     source.take(np.repeat(np.arange(rows), beam))
     scores = np.repeat(scores, beam, axis=0)
@@ -300,17 +302,22 @@ class _Chains:
 
 
 class _Found:
-    """The best hypotheses of each row that have ended."""
+    """The best hypotheses of each row that have ended.
 
-    def __init__(self, rows: int, count: int, steps: int) -> None:
+    Their arrays are as wide as the longest of them: `steps` may be far more than a search takes.
+    """
+
+    def __init__(self, rows: int, count: int) -> None:
         self.scores = np.full((rows, count), -np.inf)
         self.lengths = np.zeros((rows, count), np.intp)
-        self.symbols = np.zeros((rows, count, steps), np.int32)
-        self.places = np.zeros((rows, count, steps), np.intp)
+        self.symbols = np.zeros((rows, count, 0), np.int32)
+        self.places = np.zeros((rows, count, 0), np.intp)
 
     def add(self, rows: IntArray, scores: Array, chains: _Chains) -> None:
         """Add hypotheses of `rows` that have these scores, (rows, hypotheses)."""
         count, length = self.scores.shape[1], chains.symbols.shape[2]
+        wider = ((0, 0), (0, 0), (0, length - self.symbols.shape[2]))
+        self.symbols, self.places = np.pad(self.symbols, wider), np.pad(self.places, wider)
         everything = np.concatenate([self.scores[rows], scores], axis=1)
         order = np.argsort(-everything, axis=1, kind="stable")[:, :count]
         is_new = order >= count

@@ -65,7 +65,8 @@ class Choice:
 
     def _warped(self, scores: Array) -> Array:
         """Return the scores of the symbols that may be drawn, minus infinity for the others."""
-        scores = (scores - scores.max(axis=1, keepdims=True)) / self.temperature
+        with np.errstate(over="ignore"):  # minus infinity is right there
+            scores = (scores - scores.max(axis=1, keepdims=True)) / self.temperature
         symbols = scores.shape[1]
         if self.top_k is not None and self.top_k < symbols:
             lowest = np.partition(scores, symbols - self.top_k, axis=1)[:, -self.top_k, None]

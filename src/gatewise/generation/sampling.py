@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewise import checks, seeds
 from gatewise.errors import ConfigError, ShapeError
+from gatewise.memory import names_memory
 
 from .choosing import Choice
 from .source import ModelSource, read_prompts
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .source import Source
 
 
+@names_memory
 def sample(
     model: Any,
     prompt: ArrayLike | Sequence[ArrayLike],
@@ -103,6 +105,7 @@ def sample(
     return found[0] if single else found
 
 
+@names_memory
 def greedy(
     model: Any,
     prompt: ArrayLike | Sequence[ArrayLike],

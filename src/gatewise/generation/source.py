@@ -189,7 +189,7 @@ def read_prompts(prompt: Any) -> tuple[list[IntArray], bool]:
             f"prompt is {prompt!r:.60}; a model reads symbols as whole numbers: encode the text"
             " first (gatewise.data.Vocabulary), or use gatewise.SequenceGenerator"
         )
-    if not isinstance(prompt, np.ndarray):
+    if not isinstance(prompt, np.ndarray) or not prompt.ndim:
         prompt = checks.listed(prompt, "prompt", "whole numbers, or of lists of them")
     several = prompt.ndim > 1 if isinstance(prompt, np.ndarray) else _holds_rows(prompt)
     rows = list(prompt) if several else [prompt]
