@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gatewise import Model, layers
+from gatewise import Model, Sequential, layers
 from gatewise.layers import GRU, LSTM, MinGRU, MinLSTM, SimpleRNN
 
 from .c_programs import Program, assert_close, needs_compiler, sequential, signal
@@ -147,3 +147,23 @@ def test_a_shared_layer_has_two_states(tmp_path):
     assert_close(program.run(*x), expected)
     source = program.export.source.read_text()
     assert source.count("float gru_kernel[") == 2  # declared, and defined
+
+
+@pytest.mark.parametrize("flags", [("-O3",), ("-O3", "-march=native")], ids=" ".join)
+def test_optimized(flags, tmp_path):
+    """GCC 12 copies the bias of a new LSTM, ones between zeros, wrongly if it sees the numbers."""
+    model = Sequential([layers.Input((None, 1)), LSTM(20, return_sequences=True)], name="net")
+    x = signal(features=1)
+    program = Program(model, folder=tmp_path, flags=flags)
+    assert_close(program.run(x), model.predict(x[None])[0])
+
+
+def test_a_state_fades_to_zero(tmp_path):
+    """And not through numbers that are so small that some processors are slow with them."""
+    model = sequential(LSTM(4, use_bias=False, return_sequences=True), name="net")
+    program = Program(model, folder=tmp_path)
+    program.run(signal(5))
+    zeros = np.zeros(3, np.float32)
+    seen = np.array([[*program.step(zeros)[1][0], *program.state[:8]] for _ in range(400)])
+    assert not seen[-1].any()
+    assert not ((seen != 0) & (np.abs(seen) < 1e-30)).any()

@@ -59,6 +59,11 @@ class Cell:
         """Expression of the candidate from its sum."""
         return self.sheet.activation(self.options.activation)(self.clipped(x))
 
+    def keep(self, state: str, value: str) -> str:
+        """A statement that sets a number of the state."""
+        self.sheet.helpers.add("settled")
+        return f"{state} = settled({value});"
+
     @property
     def out(self) -> Callable[[str], str]:
         """The output activation."""

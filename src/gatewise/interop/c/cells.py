@@ -28,7 +28,7 @@ def simple_rnn(op: RecurrentOp, sheet: Sheet) -> None:
     sheet.start_sums("z", sheet.bias(cell.weights.get("bias")), n)
     sheet.put(kernel.add("x", "z"), recurrent_kernel.add(h, "z"))
     value = mixed(cell.options.zoneout_h, f"{h}[j]", cell.candidate("z[j]"))
-    sheet.loop(n, f"{h}[j] = {value};")
+    sheet.loop(n, cell.keep(f"{h}[j]", value))
 
 
 # ---- LSTM
@@ -88,14 +88,14 @@ def _lstm_unit(cell: Cell, to: str) -> list[str]:
     lines.append(f"const float after = {new};")
     if "o" in gates:
         lines.append(f"const float o = {cell.gate(total('o', 'after'))};")
-    lines.append(f"{c} = {mixed(options.zoneout_c, 'before', 'after')};")
+    lines.append(cell.keep(c, mixed(options.zoneout_c, "before", "after")))
     if options.output_gate_inside:
         made = cell.out("o * after")
     else:
         made = f"o * {cell.out('after')}" if "o" in gates else cell.out("after")
-    rate = 0.0 if to.startswith("z") else options.zoneout_h
-    lines.append(f"{to} = {mixed(rate, to, made)};")
-    return lines
+    if to.startswith("z"):
+        return [*lines, f"{to} = {made};"]
+    return [*lines, cell.keep(to, mixed(options.zoneout_h, to, made))]
 
 
 def _at(block: int, units: int) -> str:
@@ -115,7 +115,7 @@ def _lstm_projection(cell: Cell, width: int) -> None:
     made = f"z + {cell.units}"
     sheet.put(sheet.call("clear", made, width), kernel.add("z", made))
     value = mixed(rate, f"{cell.h}[j]", f"z[{cell.units} + j]")
-    sheet.loop(width, f"{cell.h}[j] = {value};")
+    sheet.loop(width, cell.keep(f"{cell.h}[j]", value))
 
 
 # ---- GRU
@@ -222,7 +222,7 @@ def _reset(cell: Cell) -> str:
 def _gru_state(cell: Cell) -> list[str]:
     """Statements that make h from z and n."""
     h = f"{cell.h}[j]"
-    return [f"{h} = {mixed(cell.options.zoneout_h, h, gru_mix(cell.options.chung, h))};"]
+    return [cell.keep(h, mixed(cell.options.zoneout_h, h, gru_mix(cell.options.chung, h)))]
 
 
 # ---- minimal cells
@@ -251,5 +251,5 @@ def minimal(op: RecurrentOp, sheet: Sheet) -> None:
         n,
         f"const float a = sigmoid({share});",
         f"const float n = {act(f'z[{(blocks - 1) * n} + j]')};",
-        f"{cell.h}[j] = a * {cell.h}[j] + (1.0f - a) * n;",
+        cell.keep(f"{cell.h}[j]", f"a * {cell.h}[j] + (1.0f - a) * n"),
     )

@@ -34,7 +34,7 @@ def header(program: Program) -> str:
         f"   Weights: {program.weights}, {program.constant_bytes:,} bytes of constants. State:"
         f" {program.state_bytes:,} bytes.",
         "",
-        *(f"   {line}" for line in _usage(program)),
+        *(f"   {line}".rstrip() for line in _usage(program)),
         "*/",
         f"#ifndef {upper}_H",
         f"#define {upper}_H",
@@ -235,7 +235,7 @@ def _declared(constant: Constant) -> str:
 def _numbers(values: Array) -> Iterator[str]:
     """The numbers of an array, a few a line. Nine digits are exactly the float32."""
     flat = values.reshape(-1)
-    form, a_line = ("%#.9gf", 7) if flat.dtype.kind == "f" else ("%d", 20)
+    form, a_line = ("%#.9gf", 5) if flat.dtype.kind == "f" else ("%d", 20)
     line = "    " + ", ".join([form] * a_line) + ",\n"
     whole = flat.size - flat.size % a_line
     for first in range(0, whole, a_line):

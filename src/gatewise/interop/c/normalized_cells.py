@@ -77,7 +77,7 @@ def simple_rnn(op: RecurrentOp, sheet: Sheet) -> None:
     cell = Cell(op, sheet)
     sheet.title = f"SimpleRNN with layer normalization, {op.inputs} to {cell.units}"
     sums = _Sums(cell, "h", 1)
-    sheet.loop(cell.units, f"{cell.h}[j] = {cell.candidate(sums.total(0))};")
+    sheet.loop(cell.units, cell.keep(f"{cell.h}[j]", cell.candidate(sums.total(0))))
 
 
 def lstm(op: RecurrentOp, sheet: Sheet) -> None:
@@ -93,7 +93,7 @@ def lstm(op: RecurrentOp, sheet: Sheet) -> None:
         f"const float i = {cell.gate(sums.total(0))};",
         f"const float f = {cell.gate(sums.total(1))};",
         f"const float g = {cell.candidate(sums.total(2))};",
-        f"{c} = f * {c} + i * g;",
+        cell.keep(c, f"f * {c} + i * g"),
         f"z[j] = {c};",
     )
     sheet.put(sheet.call("normalize", "z", n, number(EPSILON)))
@@ -101,7 +101,7 @@ def lstm(op: RecurrentOp, sheet: Sheet) -> None:
     sheet.loop(
         n,
         f"const float o = {cell.gate(sums.total(3))};",
-        f"{cell.h}[j] = o * {cell.out(normal)};",
+        cell.keep(f"{cell.h}[j]", f"o * {cell.out(normal)}"),
     )
 
 
@@ -119,5 +119,5 @@ def gru(op: RecurrentOp, sheet: Sheet) -> None:
         f"const float update = {cell.gate(sums.total(0))};",
         f"const float r = {cell.gate(sums.total(1))};",
         f"const float n = {cell.candidate(f'z[{at}] + r * {recurrent}')};",
-        f"{h} = {gru_mix(cell.options.chung, h).replace('z *', 'update *')};",
+        cell.keep(h, gru_mix(cell.options.chung, h).replace("z *", "update *")),
     )

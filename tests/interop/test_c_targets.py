@@ -1,0 +1,244 @@
+"""C programs by other compilers, for other processors, and under sanitizers."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from gatewise import layers
+
+from .c_programs import COMPILER, STRICT, assert_close, needs_compiler, sequential, signal
+
+ZIG = [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else None
+
+# Reads nothing, writes nothing but numbers: so it runs on a bare processor, too.
+MAIN = """
+#include "net.h"
+#include <stdio.h>
+#include <string.h>
+
+static const float x[{steps}][{features}] = {{
+{rows}
+}};
+
+int main(void)
+{{
+    static net_state s;
+    static unsigned char saved[NET_SAVED_BYTES];
+    float y[NET_OUTPUTS];
+    int t, k;
+    net_init(&s);
+    for (t = 0; t < {steps}; t++) {{
+        if (t == {steps} / 2) {{
+            if (net_save(&s, saved, sizeof saved) != 0) return 1;
+            memset(&s, 255, sizeof s);
+            net_init(&s);
+            if (net_load(&s, saved, sizeof saved) != 0) return 2;
+        }}
+        if (net_step(&s, x[t], y) == 1) {{
+            for (k = 0; k < NET_OUTPUTS; k++) {{
+                unsigned long word = 0;
+                memcpy(&word, &y[k], 4);
+                printf("%08lx ", word);
+            }}
+            printf("\\n");
+        }}
+    }}
+    return 0;
+}}
+"""
+
+# Where a Cortex-M4 begins: the vector table, the floating-point unit switched on, and newlib.
+START = """
+extern int __stack;
+void _start(void);
+void reset(void);
+
+__attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
+    &__stack, (const void *)reset,
+};
+
+void reset(void)
+{
+    *(volatile unsigned *)0xE000ED88 |= 15u << 20;
+    __asm volatile("dsb\\nisb");
+    _start();
+}
+"""
+MEMORY = """
+MEMORY { code : ORIGIN = 0, LENGTH = 4M
+         data : ORIGIN = 0x20000000, LENGTH = 4M }
+SECTIONS {
+    .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) } > code
+    .ARM.exidx : { *(.ARM.exidx*) } > code
+    .data : { *(.data*) } > data AT > code
+    .bss : { __bss_start__ = .; *(.bss*) *(COMMON) __bss_end__ = .; end = .; } > data
+    __stack = ORIGIN(data) + LENGTH(data);
+}
+"""
+
+
+def model_of_all():
+    return sequential(
+        layers.Conv1D(6, 3, strides=2, activation="relu"),
+        layers.LSTM(9, return_sequences=True, peepholes=True, projection=5),
+        layers.LSTM(6, return_sequences=True, layer_normalization=True),
+        layers.GRU(8, return_sequences=True),
+        layers.MinLSTM(5, return_sequences=True),
+        layers.LayerNormalization(),
+        layers.Dense(3, "softmax"),
+    )
+
+
+def written(model, folder, weights="float32", steps=40):
+    """Write the program and a main function; return the steps and what predict gives for them."""
+    model.export_c(folder, weights)
+    x = signal(steps)
+    rows = ",\n".join("{" + ", ".join(f"{value:#.9g}f" for value in row) + "}" for row in x)
+    (folder / "main.c").write_text(MAIN.format(steps=steps, features=3, rows=rows))
+    return model.predict(x[None])[0]
+
+
+def output_of(command, folder):
+    done = subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, timeout=900
+    )
+    assert done.returncode == 0, done.stderr + done.stdout[-500:]
+    return done.stdout
+
+
+def numbers(printed):
+    """The outputs that a program has printed."""
+    words = [[int(word, 16) for word in line.split()] for line in printed.splitlines()]
+    return np.array(words, np.uint32).view(np.float32)
+
+
+def compiled(command, folder, *flags):
+    output_of([*command, *STRICT, *flags, "net.c", "main.c", "-o", "main", "-lm"], folder)
+
+
+@needs_compiler
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+@pytest.mark.parametrize("flags", [("-O0",), ("-O3", "-funroll-loops")], ids=" ".join)
+def test_here(weights, flags, tmp_path):
+    expected = written(model_of_all(), tmp_path, weights)
+    compiled([COMPILER], tmp_path, *flags)
+    found = numbers(output_of(["./main"], tmp_path))
+    assert_close(found, expected, 1e-5 if weights == "float32" else 0.05)
+
+
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_clang(weights, tmp_path):
+    if shutil.which("clang") is None:
+        pytest.skip("there is no clang")
+    expected = written(model_of_all(), tmp_path, weights)
+    compiled(["clang"], tmp_path, "-O2", "-Wconversion", "-Wshadow", "-Wstrict-prototypes")
+    found = numbers(output_of(["./main"], tmp_path))
+    assert_close(found, expected, 1e-5 if weights == "float32" else 0.05)
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_sanitizers(weights, tmp_path):
+    expected = written(model_of_all(), tmp_path, weights)
+    flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    probe = tmp_path / "probe.c"
+    probe.write_text("int main(void) { return 0; }")
+    found = subprocess.run(
+        [COMPILER, *flags, str(probe), "-o", str(tmp_path / "probe")], check=False
+    )
+    if found.returncode:
+        pytest.skip("the compiler has no sanitizers")
+    compiled([COMPILER], tmp_path, *flags)
+    found = numbers(output_of(["./main"], tmp_path))
+    assert_close(found, expected, 1e-5 if weights == "float32" else 0.05)
+
+
+@needs_compiler
+@pytest.mark.long
+def test_a_million_steps_under_sanitizers(tmp_path):
+    """Numbers stay finite, no memory outside is touched, and no whole number overflows."""
+    model = sequential(
+        layers.Conv1D(4, 3, strides=2, padding="causal"),
+        layers.GRU(4, return_sequences=True),
+        layers.MaxPooling1D(3),
+        layers.LSTM(3, return_sequences=True),
+        layers.GlobalAveragePooling1D(),
+    )
+    written(model, tmp_path)
+    text = (tmp_path / "main.c").read_text()
+    text = text.replace("t < 40", "t < 1000000").replace("x[t]", "x[t % 40]")
+    text = text.replace("if (net_step", "if (t > 999900 && net_step").replace(
+        "    float y[", "    float unused[NET_OUTPUTS];\n    float y["
+    )
+    text = text.replace(
+        "        if (t > 999900",
+        "        if (t <= 999900) (void)net_step(&s, x[t % 40], unused);\n        if (t > 999900",
+    )
+    (tmp_path / "main.c").write_text(text)
+    flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    command = [COMPILER, *STRICT, *flags, "net.c", "main.c", "-o", "main", "-lm"]
+    if subprocess.run(command, cwd=tmp_path, check=False).returncode:
+        pytest.skip("the compiler has no sanitizers")
+    found = numbers(output_of(["./main"], tmp_path))
+    assert len(found) >= 16 and np.isfinite(found).all()
+
+
+def run_on_aarch64(command, folder, weights):
+    """Compile for AArch64 and run by QEMU."""
+    qemu = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
+    if qemu is None:
+        pytest.skip("there is no qemu-aarch64 (Debian's qemu-user)")
+    expected = written(model_of_all(), folder, weights)
+    compiled(command, folder, "-O2", "-static")
+    found = numbers(output_of([qemu, "./main"], folder))
+    assert_close(found, expected, 1e-5 if weights == "float32" else 0.05)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_aarch64(weights, tmp_path):
+    gcc = shutil.which("aarch64-linux-gnu-gcc")
+    if gcc is None:
+        pytest.skip("there is no aarch64-linux-gnu-gcc (Debian's gcc-aarch64-linux-gnu)")
+    run_on_aarch64([gcc], tmp_path, weights)
+
+
+@pytest.mark.slow  # the first time it compiles a whole C library
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_aarch64_by_zig(weights, tmp_path):
+    if ZIG is None:
+        pytest.skip("there is no ziglang (of PyPI)")
+    run_on_aarch64([*ZIG, "-target", "aarch64-linux-musl"], tmp_path, weights)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_cortex_m4(weights, tmp_path):
+    """A bare processor with single precision: Debian's GCC and newlib, and QEMU's mps2-an386."""
+    gcc, qemu = shutil.which("arm-none-eabi-gcc"), shutil.which("qemu-system-arm")
+    if gcc is None:
+        pytest.skip("there is no arm-none-eabi-gcc (Debian's gcc-arm-none-eabi)")
+    expected = written(model_of_all(), tmp_path, weights)
+    (tmp_path / "start.c").write_text(START)
+    (tmp_path / "memory.ld").write_text(MEMORY)
+    processor = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
+    # No double anywhere: this processor would compute it in software.
+    command = [gcc, *processor, *STRICT, "-Os", "-Wdouble-promotion", "-c", "net.c"]
+    output_of(command, tmp_path)
+    if qemu is None:
+        pytest.skip("it compiles; there is no qemu-system-arm to run it")
+    output_of(
+        [
+            *[gcc, *processor, "-Os", "--specs=rdimon.specs", "-T", "memory.ld"],
+            *["net.o", "main.c", "start.c", "-o", "main.elf", "-lm"],
+        ],
+        tmp_path,
+    )
+    machine = ["-M", "mps2-an386", "-nographic", "-semihosting", "-kernel", "main.elf"]
+    found = numbers(output_of([qemu, *machine], tmp_path))
+    assert_close(found, expected, 1e-5 if weights == "float32" else 0.05)
