@@ -14,15 +14,26 @@ from .c_programs import COMPILER, STRICT, assert_close, needs_compiler, sequenti
 
 ZIG = [sys.executable, "-m", "ziglang", "cc"] if importlib.util.find_spec("ziglang") else None
 
-# Reads nothing, writes nothing but numbers: so it runs on a bare processor, too.
+# Reads nothing, and writes nothing but numbers, so that it runs on a bare processor, too.
 MAIN = """
 #include "net.h"
-#include <stdio.h>
 #include <string.h>
+
+void put_text(const char *text);
 
 static const float x[{steps}][{features}] = {{
 {rows}
 }};
+
+static void put_number(float y)
+{{
+    char text[10] = "00000000 ";
+    uint32_t word;
+    int k;
+    memcpy(&word, &y, 4);
+    for (k = 7; k >= 0; k--, word >>= 4) text[k] = "0123456789abcdef"[word & 15u];
+    put_text(text);
+}}
 
 int main(void)
 {{
@@ -31,41 +42,63 @@ int main(void)
     float y[NET_OUTPUTS];
     int t, k;
     net_init(&s);
-    for (t = 0; t < {steps}; t++) {{
-        if (t == {steps} / 2) {{
+    for (t = 0; t < {times} * {steps}; t++) {{
+        if (t == {times} * {steps} / 2) {{
             if (net_save(&s, saved, sizeof saved) != 0) return 1;
             memset(&s, 255, sizeof s);
             net_init(&s);
             if (net_load(&s, saved, sizeof saved) != 0) return 2;
         }}
-        if (net_step(&s, x[t], y) == 1) {{
-            for (k = 0; k < NET_OUTPUTS; k++) {{
-                unsigned long word = 0;
-                memcpy(&word, &y[k], 4);
-                printf("%08lx ", word);
-            }}
-            printf("\\n");
+        if (net_step(&s, x[t % {steps}], y) == 1 && t >= {times} * {steps} - 100) {{
+            for (k = 0; k < NET_OUTPUTS; k++) put_number(y[k]);
+            put_text("\\n");
         }}
     }}
     return 0;
 }}
 """
+HOST = """
+#include <stdio.h>
 
-# Where a Cortex-M4 begins: the vector table, the floating-point unit switched on, and newlib.
-START = """
-extern int __stack;
-void _start(void);
+void put_text(const char *text);
+void put_text(const char *text) { fputs(text, stdout); }
+"""
+
+# What a Cortex-M4 needs: the vector table, the floating-point unit switched on, memory set up, and
+# semihosting to write and to end.
+BARE = """
+#include <stdint.h>
+
+extern uint32_t stack_top, data_from, data_begin, data_end, bss_begin, bss_end;
+int main(void);
 void reset(void);
+void put_text(const char *text);
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[16] = {
-    &__stack, (const void *)reset,
+    &stack_top, (const void *)reset,
 };
+
+static void ask_host(int what, const void *with)
+{
+    register int r0 __asm("r0") = what;
+    register const void *r1 __asm("r1") = with;
+    __asm volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+}
+
+void put_text(const char *text) { ask_host(4, text); }
 
 void reset(void)
 {
-    *(volatile unsigned *)0xE000ED88 |= 15u << 20;
+    const uint32_t *from = &data_from;
+    uint32_t *to;
+    uint32_t ended[2] = {0x20026, 0};
+    *(volatile uint32_t *)0xE000ED88 |= 15u << 20;
     __asm volatile("dsb\\nisb");
-    _start();
+    for (to = &data_begin; to < &data_end;) *to++ = *from++;
+    for (to = &bss_begin; to < &bss_end;) *to++ = 0;
+    ended[1] = (uint32_t)main();
+    ask_host(0x20, ended);
+    for (;;) {}
 }
 """
 MEMORY = """
@@ -74,9 +107,10 @@ MEMORY { code : ORIGIN = 0, LENGTH = 4M
 SECTIONS {
     .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) } > code
     .ARM.exidx : { *(.ARM.exidx*) } > code
-    .data : { *(.data*) } > data AT > code
-    .bss : { __bss_start__ = .; *(.bss*) *(COMMON) __bss_end__ = .; end = .; } > data
-    __stack = ORIGIN(data) + LENGTH(data);
+    data_from = LOADADDR(.data);
+    .data : { data_begin = .; *(.data*) . = ALIGN(4); data_end = .; } > data AT > code
+    .bss : { bss_begin = .; *(.bss*) *(COMMON) . = ALIGN(4); bss_end = .; } > data
+    stack_top = ORIGIN(data) + LENGTH(data);
 }
 """
 
@@ -93,12 +127,16 @@ def model_of_all():
     )
 
 
-def written(model, folder, weights="float32", steps=40):
-    """Write the program and a main function; return the steps and what predict gives for them."""
+def written(model, folder, weights="float32", steps=40, times=1):
+    """Write the program and a main function that runs it over the same steps `times` times.
+
+    It prints the outputs of the last 100 steps. Returns what predict gives for the first time.
+    """
     model.export_c(folder, weights)
     x = signal(steps)
     rows = ",\n".join("{" + ", ".join(f"{value:#.9g}f" for value in row) + "}" for row in x)
-    (folder / "main.c").write_text(MAIN.format(steps=steps, features=3, rows=rows))
+    (folder / "main.c").write_text(MAIN.format(steps=steps, times=times, features=3, rows=rows))
+    (folder / "host.c").write_text(HOST)
     return model.predict(x[None])[0]
 
 
@@ -107,7 +145,7 @@ def output_of(command, folder):
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=900
     )
     assert done.returncode == 0, done.stderr + done.stdout[-500:]
-    return done.stdout
+    return done.stdout or done.stderr  # where QEMU writes what a bare processor says
 
 
 def numbers(printed):
@@ -117,12 +155,13 @@ def numbers(printed):
 
 
 def compiled(command, folder, *flags):
-    output_of([*command, *STRICT, *flags, "net.c", "main.c", "-o", "main", "-lm"], folder)
+    files = ["net.c", "main.c", "host.c", "-o", "main", "-lm"]
+    output_of([*command, *STRICT, *flags, *files], folder)
 
 
 @needs_compiler
 @pytest.mark.parametrize("weights", ["float32", "int8"])
-@pytest.mark.parametrize("flags", [("-O0",), ("-O3", "-funroll-loops")], ids=" ".join)
+@pytest.mark.parametrize("flags", [("-O0",), ("-O3",)], ids=" ".join)
 def test_here(weights, flags, tmp_path):
     expected = written(model_of_all(), tmp_path, weights)
     compiled([COMPILER], tmp_path, *flags)
@@ -169,19 +208,9 @@ def test_a_million_steps_under_sanitizers(tmp_path):
         layers.LSTM(3, return_sequences=True),
         layers.GlobalAveragePooling1D(),
     )
-    written(model, tmp_path)
-    text = (tmp_path / "main.c").read_text()
-    text = text.replace("t < 40", "t < 1000000").replace("x[t]", "x[t % 40]")
-    text = text.replace("if (net_step", "if (t > 999900 && net_step").replace(
-        "    float y[", "    float unused[NET_OUTPUTS];\n    float y["
-    )
-    text = text.replace(
-        "        if (t > 999900",
-        "        if (t <= 999900) (void)net_step(&s, x[t % 40], unused);\n        if (t > 999900",
-    )
-    (tmp_path / "main.c").write_text(text)
+    written(model, tmp_path, times=25_000)
     flags = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    command = [COMPILER, *STRICT, *flags, "net.c", "main.c", "-o", "main", "-lm"]
+    command = [COMPILER, *STRICT, *flags, "net.c", "main.c", "host.c", "-o", "main", "-lm"]
     if subprocess.run(command, cwd=tmp_path, check=False).returncode:
         pytest.skip("the compiler has no sanitizers")
     found = numbers(output_of(["./main"], tmp_path))
@@ -219,12 +248,12 @@ def test_aarch64_by_zig(weights, tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_cortex_m4(weights, tmp_path):
-    """A bare processor with single precision: Debian's GCC and newlib, and QEMU's mps2-an386."""
+    """A bare processor with single precision: Debian's GCC and newlib, QEMU's mps2-an386."""
     gcc, qemu = shutil.which("arm-none-eabi-gcc"), shutil.which("qemu-system-arm")
     if gcc is None:
         pytest.skip("there is no arm-none-eabi-gcc (Debian's gcc-arm-none-eabi)")
     expected = written(model_of_all(), tmp_path, weights)
-    (tmp_path / "start.c").write_text(START)
+    (tmp_path / "bare.c").write_text(BARE)
     (tmp_path / "memory.ld").write_text(MEMORY)
     processor = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
     # No double anywhere: this processor would compute it in software.
@@ -232,13 +261,8 @@ def test_cortex_m4(weights, tmp_path):
     output_of(command, tmp_path)
     if qemu is None:
         pytest.skip("it compiles; there is no qemu-system-arm to run it")
-    output_of(
-        [
-            *[gcc, *processor, "-Os", "--specs=rdimon.specs", "-T", "memory.ld"],
-            *["net.o", "main.c", "start.c", "-o", "main.elf", "-lm"],
-        ],
-        tmp_path,
-    )
+    files = ["net.o", "main.c", "bare.c", "-T", "memory.ld", "-o", "main.elf", "-lm"]
+    output_of([gcc, *processor, "-Os", "-nostartfiles", "--specs=nosys.specs", *files], tmp_path)
     machine = ["-M", "mps2-an386", "-nographic", "-semihosting", "-kernel", "main.elf"]
     found = numbers(output_of([qemu, *machine], tmp_path))
     assert_close(found, expected, 1e-5 if weights == "float32" else 0.05)
