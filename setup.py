@@ -44,6 +44,7 @@ MODULES = [
     "ctc",
     "optimizers",
     "rows",
+    "program",
     "_guard",
     "_packed_weights",
     "_null_context",

@@ -195,6 +195,7 @@ cdef extern from "table.h" nogil:
                                   gw_int n) noexcept
         void (*softmax)(const R *x, R *y, gw_int n, gw_int columns) noexcept
         void (*softmax_backward)(const R *y, const R *dy, R *dx, gw_int n, gw_int columns) noexcept
+        R (*normalize)(const R *x, R *y, gw_int n, R epsilon) noexcept
         void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns,
                                 R *sums) noexcept
         gw_int (*first_nonfinite)(const R *x, gw_int n) noexcept

@@ -41,6 +41,17 @@ def softmax(x, y, int threads=1):
         _softmax[double](table64(), x, y, None, threads)
 
 
+def normalize(x, y, inverse, double epsilon, int threads=1):
+    """Each row of x (n, columns) minus its mean, times 1 / sqrt(its variance + epsilon).
+
+    y (n, columns) receives the rows, inverse (n,) the multipliers; y may be x.
+    """
+    if x.dtype == np.float32:
+        _normalize[float](table32(), x, y, inverse, epsilon, threads)
+    else:
+        _normalize[double](table64(), x, y, inverse, epsilon, threads)
+
+
 def softmax_backward(y, dy, dx, int threads=1):
     """dx (n, columns) = y (dy - sum(y dy)), from the output y; dx may be dy."""
     if y.dtype == np.float32:
@@ -102,6 +113,18 @@ def sum_of_squares(x, int threads=1):
     if x.dtype == np.float32:
         return _sum_of_squares[float](table32(), x, threads)
     return _sum_of_squares[double](table64(), x, threads)
+
+
+cdef object _normalize(gw_table[floating] *table, x, y, inverse, double epsilon, int threads):
+    cdef int typenum = number_of(<floating *>NULL)
+    cdef Py_ssize_t n = x.shape[0], columns = x.shape[1], k
+    cdef const floating *px = <const floating *>needed_pointer(x, typenum, 2, n, columns)
+    cdef floating *py = <floating *>needed_pointer(y, typenum, 2, n, columns)
+    cdef floating *scales = <floating *>needed_pointer(inverse, typenum, 1, n)
+    for k in prange(n, num_threads=threads, use_threads_if=threads > 1 and n > 1,
+                    schedule="static", nogil=True):
+        scales[k] = table.normalize(px + k * columns, py + k * columns, columns, <floating>epsilon)
+    return None
 
 
 cdef object _activate(gw_table[floating] *table, a, out, dy, activation, int threads):

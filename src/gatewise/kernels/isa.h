@@ -43,6 +43,7 @@ template <class R> static gw_table<R> make_table() {
     t.depthwise = depthwise<R>, t.depthwise_backward = depthwise_backward<R>;
     t.activate = activate<R>, t.activate_backward = activate_backward<R>;
     t.softmax = softmax<R>, t.softmax_backward = softmax_backward<R>;
+    t.normalize = normalize<R>;
     t.add_column_sums = add_column_sums<R>, t.first_nonfinite = first_nonfinite<R>;
     t.sum_of_squares = sum_of_squares<R>;
     t.dropout_mask = dropout_mask<R>, t.zoneout_mask = zoneout_mask<R>;

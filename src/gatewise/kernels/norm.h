@@ -37,8 +37,8 @@ template <class R, class F> GW_INLINE R sum_of(gw_int n, F f) {
 
 // normalize, for numbers whose sum or variance overflows: they are divided by a power of two first.
 // This is rare, so that it is written for one number at a time.
-template <class R> __attribute__((noinline)) static R normalize_large(const R *x, R *out,
-                                                                      gw_int n) {
+template <class R>
+__attribute__((noinline)) static R normalize_large(const R *x, R *out, gw_int n, R epsilon) {
     R largest = 0;
     bool constant = true;
     for (gw_int i = 0; i < n; i++) {
@@ -48,7 +48,7 @@ template <class R> __attribute__((noinline)) static R normalize_large(const R *x
     }
     if (constant) { // no variance; epsilon, which remains, would be 0 on the scale of x
         for (gw_int i = 0; i < n; i++) out[i] = 0;
-        return R(1) / (R)__builtin_sqrt(NORM_EPSILON);
+        return R(1) / (R)__builtin_sqrt((double)epsilon);
     }
     int exponent = 0;
     __builtin_frexp((double)largest, &exponent);
@@ -59,21 +59,23 @@ template <class R> __attribute__((noinline)) static R normalize_large(const R *x
     const R mean = sum / R(n);
     for (gw_int i = 0; i < n; i++) squares += (x[i] * shrink - mean) * (x[i] * shrink - mean);
     const R scale =
-        R(1) / (R)__builtin_sqrt((double)(squares / R(n) + R(NORM_EPSILON) * shrink * shrink));
+        R(1) / (R)__builtin_sqrt((double)(squares / R(n) + epsilon * shrink * shrink));
     for (gw_int i = 0; i < n; i++) out[i] = (x[i] * shrink - mean) * scale;
     return scale * shrink;
 }
 
 // out = norm(x), which may be x; returns 1 / sqrt(variance + epsilon).
-template <class R> static R normalize(const R *x, R *out, gw_int n) {
+template <class R>
+static R normalize(const R *x, R *out, gw_int n, R epsilon = R(NORM_EPSILON)) {
     const R mean =
         sum_of<R>(n, [=](gw_int i, gw_int lanes) { return load_first(x + i, lanes); }) / R(n);
     const R variance = sum_of<R>(n, [=](gw_int i, gw_int lanes) {
         const Vec<R> d = load_first(x + i, lanes) - mean;
         return only_first<R>(d * d, lanes);
     }) / R(n);
-    if (__builtin_expect(!__builtin_isfinite(variance), 0)) return normalize_large(x, out, n);
-    const R scale = R(1) / (R)__builtin_sqrt((double)(variance + R(NORM_EPSILON)));
+    if (__builtin_expect(!__builtin_isfinite(variance), 0))
+        return normalize_large(x, out, n, epsilon);
+    const R scale = R(1) / (R)__builtin_sqrt((double)(variance + epsilon));
     for_each_vector<R>(n, [=](gw_int i, gw_int lanes) {
         store_first(out + i, (load_first(x + i, lanes) - mean) * scale, lanes);
     });

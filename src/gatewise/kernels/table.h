@@ -276,6 +276,7 @@ template <class R> struct gw_table {
     void (*activate_backward)(const gw_activation<R> *, const R *y, const R *dy, R *dx, gw_int n);
     void (*softmax)(const R *x, R *y, gw_int n, gw_int columns);
     void (*softmax_backward)(const R *y, const R *dy, R *dx, gw_int n, gw_int columns);
+    R (*normalize)(const R *x, R *y, gw_int n, R epsilon); // of one row (norm.h); y may be x
     void (*add_column_sums)(const R *x, gw_int n, gw_int stride, gw_int columns, R *sums);
     gw_int (*first_nonfinite)(const R *x, gw_int n); // n if all are finite
     double (*sum_of_squares)(const R *x, gw_int n);

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewise import checks, initializers
+from gatewise import checks, initializers, threads
 from gatewise.attributes import checked
 from gatewise.errors import ConfigError, NonFiniteError, ShapeError
-from gatewise.memory import reserve
+from gatewise.kernels import arrays
 
 from .base import Layer
 from .masks import counted_steps
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from gatewise.layers.tape import Batch, Tape
 
     from .weights import ConstraintLike, InitializerLike, RegularizerLike
-
-
-NUMPY_ROOM = 2**20  # bytes, more than a sum of NumPy's takes for itself
 
 
 class _Normalization(Layer):
@@ -372,11 +369,12 @@ class LayerNormalization(_Normalization):
 
     def run(self, inputs: Batch, tape: Tape | None, node: Hashable) -> Batch:
         x = inputs.values
-        normalized, inverse = _normalized_rows(
-            x.reshape(-1, x.shape[-1]), x.dtype.type(self.epsilon)
-        )
+        rows = x.reshape(-1, x.shape[-1])
+        normalized, inverse = np.empty_like(rows), np.empty(len(rows), x.dtype)
+        work = threads.threads_for(4 * rows.size)
+        arrays.normalize(rows, normalized, inverse, self.epsilon, work)
         if tape is not None:
-            tape.keep(node, {"normalized": normalized, "inverse": inverse})
+            tape.keep(node, {"normalized": normalized, "inverse": inverse[:, None]})
         return inputs.with_values(self._scaled(normalized).reshape(x.shape))
 
     def run_backward(
@@ -393,40 +391,6 @@ class LayerNormalization(_Normalization):
             - normalized * (d * normalized).mean(axis=1, keepdims=True)
         )
         return (d * saved["inverse"]).reshape(dy.shape)
-
-
-def _normalized_rows(rows: Array, epsilon: np.floating[Any]) -> tuple[Array, Array]:
-    """Rows (n, features), each normalized by its own mean and variance.
-
-    Rows with a sum or a variance that overflows are divided by a power of two first.
-
-    Returns
-    -------
-    normalized : ndarray (n, features)
-        (x - mean) / sqrt(variance + epsilon)
-    inverse : ndarray (n, 1)
-        1 / sqrt(variance + epsilon)
-    """
-    reserve(2 * rows.nbytes + NUMPY_ROOM)  # a mean that gets no memory can end the process
-    with np.errstate(over="ignore", invalid="ignore"):
-        normalized = rows - rows.mean(axis=1, keepdims=True)
-        variance = np.square(normalized).mean(axis=1, keepdims=True)
-    inverse = 1 / np.sqrt(variance + epsilon)
-    large = np.flatnonzero(~np.isfinite(variance))
-    if not large.size:
-        normalized *= inverse
-        return normalized, inverse
-    shrink = np.ones_like(variance)
-    _, exponents = np.frexp(np.abs(rows[large]).max(axis=1, keepdims=True))
-    shrink[large] = np.ldexp(rows.dtype.type(1), 2 - exponents)  # never subnormal or infinite
-    with np.errstate(invalid="ignore"):  # infinity in x gives NaN, without a warning
-        small = rows * shrink
-        normalized = small - small.mean(axis=1, keepdims=True)
-        variance = np.square(normalized).mean(axis=1, keepdims=True)
-        # In rows of equal numbers the variance is 0, and epsilon * shrink * shrink may be 0, too.
-        equal = variance == 0
-        inverse = 1 / np.sqrt(np.where(equal, epsilon, variance + epsilon * shrink * shrink))
-        return normalized * inverse, np.where(equal, inverse, inverse * shrink)
 
 
 def _put_rows(rows: Array, counted: BoolArray | None, shape: tuple[int, ...]) -> Array:

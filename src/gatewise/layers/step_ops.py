@@ -8,7 +8,7 @@ before has written, of the same step. All arrays are of the model's dtype and C-
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
@@ -27,8 +27,14 @@ class StepOp:
         Numbers that it reads; 1 for a look-up.
     width : int
         Numbers that it writes.
+
+    Attributes
+    ----------
+    operation : str
+        What is computed; one name for each class.
     """
 
+    operation: ClassVar[str]
     name: str
     inputs: int
     width: int
@@ -50,6 +56,7 @@ class RecurrentOp(StepOp):
         The state before the first step, an array for each name.
     """
 
+    operation: ClassVar[str] = "cell"
     kernel: Any
     weights: dict[str, Array]
     state_names: tuple[str, ...]
@@ -60,6 +67,7 @@ class RecurrentOp(StepOp):
 class DenseOp(StepOp):
     """``activation(x kernel + bias)``; kernel (inputs, width), bias (width,) or None."""
 
+    operation: ClassVar[str] = "dense"
     kernel: Array
     bias: Array | None
     activation: ActivationCode
@@ -69,6 +77,7 @@ class DenseOp(StepOp):
 class ActivationOp(StepOp):
     """An activation of each number."""
 
+    operation: ClassVar[str] = "activation"
     activation: ActivationCode
 
 
@@ -76,11 +85,14 @@ class ActivationOp(StepOp):
 class SoftmaxOp(StepOp):
     """Softmax over the vector."""
 
+    operation: ClassVar[str] = "softmax"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AffineOp(StepOp):
     """``(x - mean) * scale + shift``, each (width,) or None where it does nothing."""
 
+    operation: ClassVar[str] = "affine"
     mean: Array | None
     scale: Array | None
     shift: Array | None
@@ -93,6 +105,7 @@ class NormalizationOp(StepOp):
     gamma and beta are (width,) or None.
     """
 
+    operation: ClassVar[str] = "normalization"
     epsilon: float
     gamma: Array | None
     beta: Array | None
@@ -102,6 +115,7 @@ class NormalizationOp(StepOp):
 class LookupOp(StepOp):
     """The row of table (size, width) that a whole number names."""
 
+    operation: ClassVar[str] = "lookup"
     table: Array
 
 
@@ -135,6 +149,7 @@ class ConvolutionOp(WindowOp):
     kernel (window, inputs, width), bias (width,) or None.
     """
 
+    operation: ClassVar[str] = "convolution"
     kernel: Array
     bias: Array | None
     activation: ActivationCode
@@ -148,6 +163,7 @@ class DepthwiseOp(WindowOp):
     from feature f.
     """
 
+    operation: ClassVar[str] = "depthwise"
     kernel: Array
     bias: Array | None
     activation: ActivationCode
@@ -157,6 +173,7 @@ class DepthwiseOp(WindowOp):
 class PoolingOp(WindowOp):
     """The maximum or the mean over a window of steps."""
 
+    operation: ClassVar[str] = "pooling"
     maximum: bool
 
 
@@ -164,6 +181,7 @@ class PoolingOp(WindowOp):
 class RunningOp(StepOp):
     """The maximum or the mean over all steps so far."""
 
+    operation: ClassVar[str] = "running"
     maximum: bool
 
 
@@ -179,6 +197,7 @@ class MergeOp(StepOp):
         the others.
     """
 
+    operation: ClassVar[str] = "merge"
     kind: str
     widths: tuple[int, ...]
 
@@ -187,6 +206,7 @@ class MergeOp(StepOp):
 class SelectOp(StepOp):
     """Some numbers of the vector: ``x[columns]``, columns (width,) of intp."""
 
+    operation: ClassVar[str] = "select"
     columns: Array
 
 
@@ -194,6 +214,7 @@ class SelectOp(StepOp):
 class QuotientOp(StepOp):
     """``x / number``, or ``number / x`` if `number_first`."""
 
+    operation: ClassVar[str] = "quotient"
     number: float
     number_first: bool
 
@@ -202,6 +223,7 @@ class QuotientOp(StepOp):
 class RectifierOp(StepOp):
     """``min(x, most)`` for x above the threshold, else ``slope * (x - threshold)``."""
 
+    operation: ClassVar[str] = "rectifier"
     threshold: float
     slope: float
     most: float

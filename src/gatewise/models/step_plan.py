@@ -110,6 +110,8 @@ class StepPlan:
         By number.
     ops : list of PlannedOp
         In an order in which they run.
+    form : {"one", "list", "dict"}
+        How the model returns its outputs.
     """
 
     model: str
@@ -118,6 +120,7 @@ class StepPlan:
     outputs: list[PlannedOutput]
     vectors: list[Vector]
     ops: list[PlannedOp]
+    form: str = "one"
 
 
 def step_plan(model: Any) -> StepPlan:
@@ -181,7 +184,23 @@ class _Planner:
             PlannedOutput(name, self._vector_of(arrow, f"output {name!r}"))
             for name, arrow in zip(model._output_names, found)
         ]
-        self.plan = StepPlan(model.name, model.dtype, inputs, outputs, self.vectors, self.ops)
+        form = getattr(model, "_outputs_are", "one")
+        self.plan = StepPlan(model.name, model.dtype, inputs, outputs, self.vectors, self.ops, form)
+        self._refuse_masks()
+
+    def _refuse_masks(self) -> None:
+        """Refuse masked steps where a stream would have to know more than the step."""
+        timed = [each for each in self.plan.inputs if self.vectors[each.vector].role == "step"]
+        if all(each.mask is None for each in timed):
+            return
+        if len(timed) > 1:
+            raise ConfigError(
+                f"model {self.model.name!r} cannot run as a stream: it masks steps of one of"
+                f" {len(timed)} sequences"
+            )
+        for layer in self.model._stepped_layers():
+            if layer._holds_outputs:
+                self._refuse(layer, "it repeats outputs at masked steps: zero_output_for_mask")
 
     def _shapes_of_inputs(self) -> list[Any]:
         shapes = self.model.input_shape

@@ -22,6 +22,7 @@ from gatewise.training.setup import FitSetup
 from . import restoring, saving
 from .batch_calls import BatchCalls, as_asked
 from .c_export import ExportsC
+from .stream import MakesStreams
 from .summary import model_html, model_text, summary_lines
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     Logs = dict[str, Any]
 
 
-class Trainer(ExportsC, BatchCalls):
+class Trainer(ExportsC, MakesStreams, BatchCalls):
     """A network that users compile, fit, evaluate, predict with and save.
 
     Attributes

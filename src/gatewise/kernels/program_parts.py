@@ -1,0 +1,129 @@
+"""What a program's operations remember, and their weights: the parts that need no compiler."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gatewise.kernels import dense
+from gatewise.kernels._memory import aligned_empty
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import DTypeLike
+
+    from gatewise._typing import Array
+
+
+class CellMemory:
+    """The states of a cell; h has two places, which take turns."""
+
+    def __init__(self, k: int, op: Any, h: Array, c: Array | None) -> None:
+        self.k, self.op, self.h, self.c = k, op, h, c
+
+    def arrays(self, program: Any) -> Iterable[tuple[str, Array, Array]]:
+        """(name, array, initial value) of each state."""
+        now = [self.h[program._odd(self.k)], *([] if self.c is None else [self.c])]
+        names = [f"{self.op.name}/{name}" for name in self.op.state_names]
+        return zip(names, now, self.op.initial)
+
+    def reset(self, program: Any, rows: Any) -> None:
+        """Let rows begin again."""
+        for _, array, initial in self.arrays(program):
+            array[rows] = initial
+
+    def read(self, program: Any) -> dict[str, Array]:
+        """Copies of the arrays, by name."""
+        return {name: array.copy() for name, array, _ in self.arrays(program)}
+
+    def write(self, program: Any, state: dict[str, Array]) -> None:
+        """The inverse of :meth:`read`."""
+        for name, array, _ in self.arrays(program):
+            array[...] = state[name]
+
+
+class WindowMemory:
+    """The last steps of a window, the oldest first (gw_ring of program.h)."""
+
+    def __init__(self, op: Any, ring: Array, at: Array) -> None:
+        self.op, self.ring, self.at = op, ring, at
+        self.reach = (op.window - 1) * op.dilation
+        self.repeats = ring.shape[3] // op.inputs
+        self.name = f"{op.name}/window"
+
+    def place(self, k: int) -> tuple[Array, Array, Array]:
+        """Index of the step number k of those that are remembered, of each row."""
+        t = self.at - (self.reach - k)
+        return np.arange(len(t)), t % self.op.dilation, t // self.op.dilation % self.op.window
+
+    def reset(self, program: Any, rows: Any) -> None:
+        """Let rows begin again."""
+        self.ring[rows], self.at[rows] = 0, 0
+
+    def read(self, program: Any) -> dict[str, Array]:
+        """Copies of the arrays, by name."""
+        if self.reach == 0:
+            return {}
+        steps = [self.ring[self.place(k)][:, :: self.repeats] for k in range(self.reach)]
+        return {self.name: np.stack(steps, axis=1)}
+
+    def write(self, program: Any, state: dict[str, Array]) -> None:
+        """The inverse of :meth:`read`."""
+        self.ring[...], self.at[...] = 0, 0
+        for k in range(self.reach):
+            row, turn, place = self.place(k)
+            step = np.repeat(state[self.name][:, k], self.repeats, axis=1)
+            self.ring[row, turn, place] = self.ring[row, turn, place + self.op.window] = step
+
+
+class RunningMemory:
+    """The maximum or the sum of all steps so far, and their number."""
+
+    def __init__(self, op: Any, values: Array, count: Array) -> None:
+        self.arrays = {
+            f"{op.name}/{'maximum' if op.maximum else 'sum'}": values,
+            f"{op.name}/steps": count,
+        }
+
+    def reset(self, program: Any, rows: Any) -> None:
+        """Let rows begin again."""
+        for array in self.arrays.values():
+            array[rows] = 0
+
+    def read(self, program: Any) -> dict[str, Array]:
+        """Copies of the arrays, by name."""
+        return {name: array.copy() for name, array in self.arrays.items()}
+
+    def write(self, program: Any, state: dict[str, Array]) -> None:
+        """The inverse of :meth:`read`."""
+        for name, array in self.arrays.items():
+            array[...] = state[name]
+
+
+def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
+    """Return an aligned array of zeros."""
+    array = aligned_empty(shape, dtype)
+    array.fill(0)
+    return array
+
+
+def pack(op: Any) -> Array | None:
+    """Return the weights of an operation as a step reads them; None if it has none to pack."""
+    if op.operation == "cell":
+        return op.kernel.pack_forward(op.weights)
+    if op.operation == "dense":
+        return dense.pack(op.kernel, op.bias)
+    if op.operation == "convolution":
+        return dense.pack(op.kernel.reshape(-1, op.width), op.bias)
+    return None
+
+
+def work_of(op: Any) -> int:
+    """Return about how many floating-point operations a step of one row takes."""
+    if op.operation == "cell":
+        return 2 * sum(array.size for array in op.weights.values() if array is not None)
+    if op.operation in ("dense", "convolution", "depthwise"):
+        return 2 * op.kernel.size
+    return 4 * op.width
