@@ -14,6 +14,7 @@ from gatewise.layers import (
     GaussianNoise,
     Input,
     LeakyReLU,
+    PReLU,
     ReLU,
     Softmax,
 )
@@ -52,6 +53,63 @@ def test_rectifiers(make, wanted, dtype, tolerance, rng):
             assert check_gradients(make(dtype=dtype), x).passed
     layer = make()
     assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize(
+    ("shape", "shared", "alpha"),
+    [
+        ((3, 5), None, (5,)),
+        ((1, 1), None, (1,)),
+        ((2, 4, 5), None, (4, 5)),
+        ((2, 4, 5), [1], (1, 5)),
+        ((2, 4, 5), 1, (1, 5)),
+        ((2, 4, 5), [1, 2], (1, 1)),
+        ((2, 3, 4, 5), (1, 2), (1, 1, 5)),
+    ],
+)
+def test_trained_slopes(shape, shared, alpha, dtype, tolerance, rng):
+    x = rng.normal(size=shape).astype(dtype)
+    layer = PReLU("uniform", shared_axes=shared, dtype=dtype)
+    y = layer(x)
+    (slopes,) = layer.get_weights()
+    assert slopes.shape == alpha
+    assert_close(y, np.where(x > 0, x, slopes * x), tolerance.forward)
+    if dtype == "float64":
+        assert check_gradients(layer, x).passed
+        layer.forward(x, training=True)
+        layer.trainable = False
+        layer.backward(np.ones_like(y))
+        assert not layer.gradients["alpha"].any()
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_trained_slopes_of_sequences(rng):
+    stack = [Input((None, 3), dtype="float64"), PReLU("uniform", shared_axes=[1]), Dense(2)]
+    model = Sequential(stack, seed=0)
+    x, y = rng.normal(size=(4, 5, 3)), rng.normal(size=(4, 5, 2))
+    assert check_gradients(model, x, y=y, lengths=LENGTHS, loss="mse").passed
+    assert model.predict(rng.normal(size=(2, 9, 3))).shape == (2, 9, 2)
+    with pytest.raises(ShapeError, match=r"axis 1 has no known extent; .* shared_axes=\[1\]"):
+        Sequential([Input((None, 3)), PReLU()])
+    with pytest.raises(ShapeError, match="axes up to 2"):
+        PReLU(shared_axes=[3], dtype="float64")(x)
+    fixed = Sequential([Input((5, 3)), PReLU()])
+    with pytest.raises(ShapeError, match="x has shape"):
+        fixed.predict(rng.normal(size=(2, 9, 3)))
+    alone = PReLU(dtype="float64")
+    alone(x)
+    with pytest.raises(ShapeError, match="has slopes"):
+        alone(x[:, :4])
+    with pytest.raises(ConfigError, match="shared_axes is 0"):
+        PReLU(shared_axes=[0])
+
+
+def test_the_name_of_keras_2_for_a_slope():
+    assert LeakyReLU(alpha=0.2).negative_slope == 0.2
+    with pytest.raises(ConfigError, match="negative_slope is 0.1, and alpha"):
+        LeakyReLU(0.1, alpha=0.2)
+    with pytest.raises(ConfigError, match="alpha is -1"):
+        LeakyReLU(alpha=-1)
 
 
 def test_a_rectifier_is_the_activation_of_its_name(rng):

@@ -70,6 +70,7 @@ MADE = {
         [(4, 3), (4, 2)],
     ),
     layers.Multiply: (layers.Multiply, [(4, 3), (4, 3), (4, 3)]),
+    layers.PReLU: (lambda: layers.PReLU("normal", shared_axes=[1]), (4, 3)),
     layers.Permute: (lambda: layers.Permute((1, 3, 2)), (4, 3, 2)),
     layers.ReLU: (lambda: layers.ReLU(0.5, 0.1, 0.2), (4, 3)),
     layers.RNN: (lambda: layers.RNN(FullGateLSTMCell(4), return_sequences=True), (4, 3)),

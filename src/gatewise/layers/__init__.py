@@ -36,7 +36,7 @@ from .normalization import BatchNormalization, LayerNormalization
 from .operators import Arithmetic, Slice
 from .pooling import GlobalAveragePooling1D, GlobalMaxPooling1D
 from .products import Dot
-from .rectifiers import ELU, LeakyReLU, ReLU
+from .rectifiers import ELU, LeakyReLU, PReLU, ReLU
 from .recurrent.base import Recurrent
 from .recurrent.bidirectional import Bidirectional
 from .recurrent.cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -112,6 +112,7 @@ __all__ = [
     "Minimum",
     "MultiHeadAttention",
     "Multiply",
+    "PReLU",
     "ParameterSpec",
     "Permute",
     "ReLU",
