@@ -15,7 +15,7 @@ from gatewise.layers import (
     GlobalAveragePooling1D,
     Input,
 )
-from gatewise.models import Sequential
+from gatewise.models import Model, Sequential
 from gatewise.testing import check_gradients, compare_gradients
 
 KINDS = {
@@ -221,6 +221,20 @@ def test_behind_a_recurrent_layer(kind, rng):
     )
     x, y, lengths = sequences(rng, 5, 4, 2), rng.normal(size=(5, 1)), [4, 1, 3, 2, 4]
     assert check_gradients(model, x, y=y, loss="mse", lengths=lengths, max_entries=6).passed
+
+
+@pytest.mark.parametrize("kind", [Attention, AdditiveAttention])
+def test_a_layer_of_a_model_is_called_alone(kind, rng):
+    """It was built for a list of shapes."""
+    layer, symbols = kind(), [Input((3, 4)), Input((5, 4))]
+    model = Model(symbols, layer(symbols))
+    query, value = (rng.normal(size=(2, steps, 4)).astype("float32") for steps in (3, 5))
+    assert_same_bits(layer([query, value]), model.predict([query, value]))
+    assert layer(query).shape == (2, 3, 4)
+    with pytest.raises(ShapeError, match="x has 5 features .* expects 4"):
+        layer(np.ones((2, 3, 5), "float32"))
+    with pytest.raises(ShapeError, match=r"reads \(batch, steps, features\), or a list \[query"):
+        layer(np.ones((2, 4), "float32"))
 
 
 def test_truncated_back_propagation_is_refused(rng):

@@ -9,7 +9,7 @@ from cases import assert_all_same_bits, assert_same_bits, run, sequences
 
 from gatewise.errors import ConfigError, DTypeError
 from gatewise.layers import GRU, LSTM, Dense, Embedding, Input, ParameterSpec, Wrapper
-from gatewise.models import Sequential, load_model
+from gatewise.models import Model, Sequential, load_model
 from gatewise.testing import check_gradients
 
 
@@ -140,6 +140,39 @@ def test_a_frozen_wrapper_stays(rng):
     trained(model, x)
     after = model.layers[0].get_weights()[:-1]
     assert all((new != old).any() for new, old in zip(after, before, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["Sequential", "Model"])
+def test_a_model_inside(kind, tmp_path):
+    def inner():
+        stack = [Dense(4, "tanh"), GRU(3, return_sequences=True, dropout=0.2)]
+        if kind == "Sequential":
+            return Sequential([Input((None, 3)), *stack], name="inner", seed=1)
+        x = Input((None, 3))
+        return Model(x, stack[1](stack[0](x)) + x, name="inner", seed=1)
+
+    block = inner()
+    kept = block.get_weights()
+    model = Sequential([Input((None, 3)), Residual(block), Dense(1)], seed=0)
+    for a, b in zip(block.get_weights(), kept, strict=True):
+        assert_same_bits(a, b)
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(6, 5, 3))
+    model.fit(x, x[..., :1], verbose=0)
+    alone, (scale, passes) = block.predict(x), model.layers[0].get_weights()[-2:]
+    assert passes == 1
+    y = (x + 0.5 * scale * alone).astype("float32")
+    head = model.layers[1]
+    np.testing.assert_allclose(model.predict(x), head.forward(y), rtol=1e-4, atol=1e-6)
+    model.save(tmp_path / "model")
+    copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    copies.append(load_model(tmp_path / "model", custom_objects=OWN))
+    for made in copies:
+        assert_same_bits(made.predict(x), model.predict(x))
+    wide = Sequential([Input((None, 3), dtype="float64"), Dense(3)], seed=2)
+    check_gradients(Residual(wide, dtype="float64"), x)
+    with pytest.raises(ConfigError, match="model that begins with an Embedding or a Masking"):
+        Residual(Sequential([Embedding(3, 2)]))
 
 
 def test_what_is_refused():

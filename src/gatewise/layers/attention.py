@@ -136,6 +136,17 @@ class _Attention(SequenceLayer):
     def _build_for(self, arrays: Sequence[Array]) -> None:
         self.build((None, *arrays[0].shape[1:]))
 
+    def _check_shape(self, x: Array) -> None:
+        """Check the shape of the query, or of the only input."""
+        built = self.input_shape[0] if isinstance(self.input_shape, list) else self.input_shape
+        if x.ndim != 3:
+            raise ShapeError(
+                f"x has shape {x.shape}; layer {self.name!r} reads (batch, steps, features), or a"
+                " list [query, value] or [query, value, key] of such arrays"
+            )
+        if built[-1] not in (None, x.shape[-1]):
+            checks.features(x, "x", built[-1], f"layer {self.name!r}")
+
     def _read_several(self, x: Sequence[Array], lengths: Any) -> list[Batch]:
         query = self._checked_input(x[0])
         value, *rest = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gatewise.errors import ConfigError
 
 from .registry import layer_config, layer_from_config
-from .wrappers import Container
+from .wrappers import Container, kind_inside, layer_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -31,8 +31,9 @@ class Wrapper(Container):
 
     Parameters
     ----------
-    layer : Layer
-        A new layer that is not used elsewhere, not stateful, and not an Embedding or a Masking.
+    layer : Layer or Model
+        A new layer that is not used elsewhere, or a model, which keeps its weights. It is not
+        stateful, and not an Embedding or a Masking, nor does it begin with one.
     **kwargs
         `seed`, as the seed of the initial weights and the dropout of a layer used alone, and
         options of :class:`Layer`.
@@ -47,7 +48,7 @@ class Wrapper(Container):
     Attributes
     ----------
     layer : Layer
-        The layer inside.
+        The layer inside; that of a model holds its layers.
 
     Examples
     --------
@@ -63,14 +64,13 @@ class Wrapper(Container):
     """
 
     def __init__(self, layer: Layer, **kwargs: Any) -> None:
-        self.layer: Any = layer
-        super().__init__({"layer": layer}, **kwargs)
+        self.layer: Any = layer_of(layer)
+        super().__init__({"layer": self.layer}, **kwargs)
 
     def _check_part(self, part: Layer, name: str) -> None:
         Container._check_part(part, name)
         if part._first_only or part.stateful:
-            what = "stateful layer" if part.stateful else type(part).__name__
-            raise ConfigError(f"{type(self).__name__} takes no {what}")
+            raise ConfigError(f"{type(self).__name__} takes no {kind_inside(part)}")
 
     # ---- what the layer inside does with steps, unless a subclass says otherwise
 

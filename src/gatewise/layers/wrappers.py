@@ -311,10 +311,7 @@ class TimeDistributed(Container):
     def _check_part(self, part: Layer, name: str) -> None:
         super()._check_part(part, name)
         if part._first_only or part.stateful or isinstance(part, TimeDistributed):
-            raise ConfigError(
-                "TimeDistributed takes no"
-                f" {'stateful layer' if part.stateful else type(part).__name__}"
-            )
+            raise ConfigError(f"TimeDistributed takes no {kind_inside(part)}")
         if part._returns_list:
             raise ConfigError(
                 f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one"
@@ -432,6 +429,15 @@ class TimeDistributed(Container):
     @classmethod
     def from_config(cls, config: Config) -> Self:
         return cls(**config | {"layer": layer_from_config(config.get("layer"), "layer")})
+
+
+def kind_inside(part: Layer) -> str:
+    """Return what a wrapper does not take, for its message."""
+    if part.stateful:
+        return "stateful layer"
+    if hasattr(part, "_inner"):
+        return f"model that begins with an Embedding or a Masking, as {part.name!r} does"
+    return type(part).__name__
 
 
 def layer_of(thing: Any) -> Any:
