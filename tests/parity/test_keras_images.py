@@ -1,4 +1,4 @@
-"""Layers of images, ConvLSTM, and convolutions of each feature, against Keras 3."""
+"""Layers of images, ConvLSTM, and convolutions of each feature, against Keras 3, both ways."""
 
 import numpy as np
 import pytest
@@ -8,31 +8,30 @@ from tolerances import TOLERANCES
 
 from gatewise import layers
 
-from .keras_process import WITH_KERAS, ask_keras
+from .keras_process import PASSES, WITH_KERAS, ask_keras, assert_gradients
 
 pytestmark = WITH_KERAS
 
 LENGTHS = np.array([4, 1, 3])
 
-PROGRAM = """
-    import json, sys
-    import numpy as np
-    import keras
+PROGRAM = (
+    PASSES
+    + """
+import json, sys
+import numpy as np
 
-    cases = json.load(open(sys.argv[1]))
-    given, found = np.load(sys.argv[2]), {}
-    for name, case in cases.items():
-        layer = getattr(keras.layers, case["layer"])(**case["options"])
-        x = given[f"{name}|x"]
-        layer.build(x.shape)
-        layer.set_weights([given[f"{name}|w{k}"] for k in range(case["weights"])])
-        keys = {"mask": given["mask"]} if case["mask"] else {}
-        y = layer(x, **keys)
-        for k, part in enumerate(y if isinstance(y, (list, tuple)) else [y]):
-            part = keras.ops.convert_to_numpy(keras.ops.stop_gradient(part))
-            found[f"{name}|y{k}"] = part
-    np.savez(sys.argv[3], **found)
+cases = json.load(open(sys.argv[1]))
+given, found = np.load(sys.argv[2]), {}
+for name, case in cases.items():
+    layer = getattr(keras.layers, case["layer"])(**case["options"])
+    x = given[f"{name}|x"]
+    layer.build(x.shape)
+    layer.set_weights([given[f"{name}|w{k}"] for k in range(case["weights"])])
+    keys = {"mask": given["mask"]} if case["mask"] else {}
+    found |= both_ways(layer, [x], False, given, name, **keys)
+np.savez(sys.argv[3], **found)
 """
+)
 
 
 def all_cases():
@@ -85,6 +84,25 @@ def problem(name):
     return ours, rng.normal(size=(3, *shape)).astype("float32")
 
 
+def factors(name, outputs):
+    """What each output is multiplied by; zeros at steps that do not count."""
+    _, options, _, mask = CASES[name]
+    rng = generator(*name.encode(), 1)
+    found = [rng.normal(size=y.shape).astype("float32") for y in outputs]
+    if mask and options.get("return_sequences"):
+        found[0][np.arange(4) >= LENGTHS[:, None]] = 0
+    return found
+
+
+def passed(name):
+    """(our layer, its outputs, the gradients of its input) of both passes."""
+    ours, x = problem(name)
+    y = ours.forward(x, lengths=LENGTHS if CASES[name][3] else None, training=True)
+    outputs = y if isinstance(y, list) else [y]
+    p = factors(name, outputs)
+    return ours, outputs, ours.backward(p if isinstance(y, list) else p[0])
+
+
 @pytest.fixture(scope="module")
 def keras_says(tmp_path_factory):
     """Every result of Keras, by name."""
@@ -99,6 +117,8 @@ def keras_says(tmp_path_factory):
             "weights": len(weights),
         }
         given |= {f"{name}|x": x} | {f"{name}|w{k}": array for k, array in enumerate(weights)}
+        p = factors(name, passed(name)[1])
+        given |= {f"{name}|p{k}": array for k, array in enumerate(p)}
     return ask_keras(PROGRAM, described, given, tmp_path_factory.mktemp("keras"))
 
 
@@ -113,3 +133,9 @@ def test_forward(name, keras_says):
             counted = np.arange(4) < LENGTHS[:, None]
             wanted = np.where(counted.reshape(3, 4, *(1,) * (wanted.ndim - 2)), wanted, 0)
         assert_close(part, wanted, TOLERANCES["float32"].forward)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_gradients(name, keras_says):
+    ours, _, dx = passed(name)
+    assert_gradients(ours, dx, keras_says, name, TOLERANCES["float32"].backward)

@@ -1,6 +1,6 @@
 """Normalization, convolution, pooling, attention, constraints and initializers against Keras 3.
 
-Normalisation in training as well, with what it does to its moving averages.
+Outputs and gradients. Normalisation in training as well, with what it does to its moving averages.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from tolerances import TOLERANCES
 
 from gatewise import constraints, initializers, layers
 
-from .keras_process import WITH_KERAS, ask_keras
+from .keras_process import PASSES, WITH_KERAS, ask_keras, assert_gradients
 
 pytestmark = WITH_KERAS
 
@@ -19,38 +19,39 @@ BATCH, STEPS, FEATURES = 4, 9, 3
 ATTENTION = ("Attention", "AdditiveAttention")  # these are built for the shape of the query
 LENGTHS = np.array([9, 4, 1, 6])
 
-PROGRAM = """
-    import json, sys
-    import numpy as np
-    import keras
+PROGRAM = (
+    PASSES
+    + """
+import json, sys
+import numpy as np
 
-    keras.utils.set_random_seed(1)
-    cases = json.load(open(sys.argv[1]))
-    given, found = np.load(sys.argv[2]), {}
-    mask = np.arange(9) < given["lengths"][:, None]
-    for name, case in cases["layers"].items():
-        causal = case["options"].pop("use_causal_mask", False)  # in Keras a call has it
-        layer = getattr(keras.layers, case["layer"])(**case["options"])
-        x = [given[f"{name}|x{k}"] for k in range(case["inputs"])]
-        heads = case["layer"] == "MultiHeadAttention"
-        x = x if heads else [x[0] if len(x) == 1 else x]
-        layer(*x)
-        layer.set_weights([given[f"{name}|w{k}"] for k in range(case["weights"])])
-        keys = {"training": True} if case["training"] else {}
-        if causal:
-            keys["use_causal_mask"] = True
-        if case["mask"]:
-            keys["mask"] = [mask] * case["inputs"] if case["inputs"] > 1 else mask
-        found[f"{name}|y"] = keras.ops.convert_to_numpy(keras.ops.stop_gradient(layer(*x, **keys)))
-        for k, w in enumerate(layer.get_weights()):
-            found[f"{name}|w{k}"] = w
-    for name, (cls, options) in cases["constraints"].items():
-        w = keras.ops.convert_to_tensor(given["w"])
-        found[name] = keras.ops.convert_to_numpy(getattr(keras.constraints, cls)(**options)(w))
-    for name, (cls, options, shape) in cases["initializers"].items():
-        found[name] = keras.ops.convert_to_numpy(getattr(keras.initializers, cls)(**options)(shape))
-    np.savez(sys.argv[3], **found)
+keras.utils.set_random_seed(1)
+cases = json.load(open(sys.argv[1]))
+given, found = np.load(sys.argv[2]), {}
+mask = np.arange(9) < given["lengths"][:, None]
+for name, case in cases["layers"].items():
+    causal = case["options"].pop("use_causal_mask", False)  # in Keras a call has it
+    layer = getattr(keras.layers, case["layer"])(**case["options"])
+    x = [given[f"{name}|x{k}"] for k in range(case["inputs"])]
+    listed = len(x) > 1 and case["layer"] != "MultiHeadAttention"
+    layer(x) if listed else layer(*x)
+    layer.set_weights([given[f"{name}|w{k}"] for k in range(case["weights"])])
+    keys = {"training": True} if case["training"] else {}
+    if causal:
+        keys["use_causal_mask"] = True
+    if case["mask"]:
+        keys["mask"] = [mask] * case["inputs"] if case["inputs"] > 1 else mask
+    found |= both_ways(layer, x, listed, given, name, **keys)
+    for k, w in enumerate(layer.get_weights()):
+        found[f"{name}|w{k}"] = w
+for name, (cls, options) in cases["constraints"].items():
+    w = keras.ops.convert_to_tensor(given["w"])
+    found[name] = keras.ops.convert_to_numpy(getattr(keras.constraints, cls)(**options)(w))
+for name, (cls, options, shape) in cases["initializers"].items():
+    found[name] = keras.ops.convert_to_numpy(getattr(keras.initializers, cls)(**options)(shape))
+np.savez(sys.argv[3], **found)
 """
+)
 
 
 def all_cases():
@@ -145,6 +146,10 @@ def cases_of_simple_layers():
         ("ReLU", {"max_value": 0.5}),
         ("LeakyReLU", {}),
         ("LeakyReLU", {"negative_slope": 0.1}),
+        ("LeakyReLU", {"alpha": 0.1}),
+        ("PReLU", {}),
+        ("PReLU", {"shared_axes": [1]}),
+        ("PReLU", {"shared_axes": [1, 2]}),
         ("ELU", {"alpha": 0.5}),
     ):
         yield layer, options, 1, False, False
@@ -206,6 +211,28 @@ def problem(name):
     ]
 
 
+def passed(name):
+    """(our layer, its output, what it is multiplied by, gradients of its inputs) of both passes.
+
+    The factors are zero at steps that do not count. A layer that Keras runs at inference has the
+    gradients of that: here those of a call with training=True, of a frozen normalization.
+    """
+    ours, x = problem(name)
+    layer, _, inputs, training, mask = LAYERS[name]
+    if layer == "BatchNormalization" and not training:
+        ours.trainable = False
+    lengths = LENGTHS if mask else None
+    y = ours.forward(
+        x[0] if inputs == 1 else x,
+        training=True,
+        lengths=lengths if inputs == 1 or not mask else [lengths, lengths],
+    )
+    p = generator(*name.encode(), 1).normal(size=y.shape).astype("float32")
+    if mask:
+        p[np.arange(STEPS) >= LENGTHS[:, None]] = 0
+    return ours, y, p, ours.backward(p)
+
+
 @pytest.fixture(scope="module")
 def keras_says(tmp_path_factory):
     """Every result of Keras, by name."""
@@ -231,6 +258,7 @@ def keras_says(tmp_path_factory):
         given |= {f"{name}|x{k}": array for k, array in enumerate(x)} | {
             f"{name}|w{k}": array for k, array in enumerate(weights)
         }
+        given[f"{name}|p0"] = passed(name)[2]
     cases = {"layers": described, "constraints": CONSTRAINTS, "initializers": INITIALIZERS}
     return {"w": given["w"]} | ask_keras(PROGRAM, cases, given, folder)
 
@@ -243,12 +271,20 @@ def test_layers(name, keras_says):
         y = ours.forward(x[0], training=training, lengths=LENGTHS if mask else None)
     else:
         y = ours.forward(x, lengths=[LENGTHS, LENGTHS] if mask else None)
-    wanted = keras_says[f"{name}|y"]
+    wanted = keras_says[f"{name}|y0"]
     if mask:  # ours are zeros past a row's end
         wanted = np.where((np.arange(STEPS) < LENGTHS[:, None])[..., None], wanted, 0)
     assert_close(y, wanted, TOLERANCES["float32"].forward)
     for k, w in enumerate(ours.get_weights()):
         assert_close(w, keras_says[f"{name}|w{k}"], TOLERANCES["float32"].forward, f"weight {k}")
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients(name, keras_says):
+    ours, _, _, dx = passed(name)
+    assert_gradients(
+        ours if ours.trainable else None, dx, keras_says, name, TOLERANCES["float32"].backward
+    )
 
 
 @pytest.mark.parametrize("name", CONSTRAINTS)
