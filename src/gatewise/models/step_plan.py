@@ -289,7 +289,7 @@ class _Planner:
         part: Any = getattr(layer, "layer", None)
         if getattr(part, "_inner", None) is not None:  # TimeDistributed of a model
             return self._network(part._inner, sources, f"{path}{layer.name}/", True)
-        numbers = tuple(self._vector_of(arrow, layer._title()) for arrow in sources)
+        numbers = [self._vector_of(arrow, layer._title()) for arrow in sources]
         if layer._has_state and len(numbers) > 1:
             self._refuse(layer, "its initial state comes with the inputs")
         vector = self._merged(layer, numbers)
@@ -305,8 +305,8 @@ class _Planner:
                 vector = replace(vector, role="answer")
             elif not inside and len(shapes[0]) > 2:
                 vector = replace(vector, steps=shapes[0][1])
-            self.ops.append(PlannedOp(named, numbers, self._new(vector)))
-            numbers = (self.ops[-1].result,)
+            self.ops.append(PlannedOp(named, tuple(numbers), self._new(vector)))
+            numbers = [self.ops[-1].result]
         states = [
             _Arrow(None, shape, f"the final state of {layer._title()}") for shape in shapes[1:]
         ]

@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from gatewise import checks, threads
-from gatewise.attributes import Guarded
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
-from gatewise.kernels.program import Program
 from gatewise.kernels.program_parts import pack
 from gatewise.transaction import Transaction
 
@@ -34,7 +32,7 @@ class Prepared:
     packs: list[Array | None]
 
 
-class Stream(StreamInputs, Guarded, Program):
+class Stream(StreamInputs):
     """Sequences that continue through a model step by step; ``model.stream()`` makes it.
 
     Step t gives what ``predict`` gives at step t of the whole sequence, to the bit; if the model's
@@ -489,12 +487,12 @@ def _difference(plan: StepPlan, other: StepPlan, values: bool = False) -> str:
     """Return in what two plans differ, or ""; of arrays the shapes, with `values` all."""
     if plan.dtype != other.dtype:
         return f"its dtype is {other.dtype}, not {plan.dtype}"
-    if plan.inputs != other.inputs or plan.outputs != other.outputs:
-        return "its inputs or outputs are others"
-    kinds = [type(planned.op).__name__ for planned in plan.ops]
-    others = [type(planned.op).__name__ for planned in other.ops]
+    kinds = [planned.op.operation for planned in plan.ops]
+    others = [planned.op.operation for planned in other.ops]
     if kinds != others:
         return f"its operations are {', '.join(others)}, not {', '.join(kinds)}"
+    if plan.inputs != other.inputs or plan.outputs != other.outputs:
+        return "its inputs or outputs are others"
     for mine, theirs in zip(plan.ops, other.ops):
         if (mine.sources, mine.result) != (theirs.sources, theirs.result):
             return f"layer {theirs.op.name!r} reads another array"

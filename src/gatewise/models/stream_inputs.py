@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from gatewise import checks
+from gatewise.attributes import Guarded
 from gatewise.errors import ConfigError, DTypeError, ShapeError
+from gatewise.kernels.program import Program
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +19,10 @@ if TYPE_CHECKING:
     from .step_plan import PlannedInput, Vector
 
 
-class StreamInputs:
+class StreamInputs(Guarded, Program):
     """The part of a stream that reads arguments; it looks at the plan, never at the state."""
 
     _prepared: Any
-    rows: int
-    _steps: int
 
     # ---- what the plan says
 
@@ -85,6 +85,7 @@ class StreamInputs:
         self, x: Any, name: str, entry: PlannedInput, vector: Vector, steps: bool
     ) -> tuple[Array, bool]:
         axes = 1 if steps and vector.role != "constant" else 0
+        expects = ""
         if entry.size is not None:
             expects = f"model {self._prepared.plan.model!r} expects 0 to {entry.size - 1}"
             array = checks.whole_array(x, name, expects).astype(np.intp)
