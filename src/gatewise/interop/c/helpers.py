@@ -146,9 +146,32 @@ static float softsign(float x)
 }
 """,
     "softplus": """
+/* max(x, 0) + log(1 + e) with e = exp(-|x|); log(1 + e) = 2 atanh(e / (2 + e)), a series of which
+   nine terms are enough. */
 static float softplus(float x)
 {
-    return (x < 0.0f ? 0.0f : x) + log1pf(exp_of_negative(-fabsf(x)));
+    const float e = exp_of_negative(-fabsf(x)), z = e / (e + 2.0f), q = z * z;
+    float p = 1.0f / 17.0f;
+    p = p * q + 1.0f / 15.0f;
+    p = p * q + 1.0f / 13.0f;
+    p = p * q + 1.0f / 11.0f;
+    p = p * q + 1.0f / 9.0f;
+    p = p * q + 1.0f / 7.0f;
+    p = p * q + 1.0f / 5.0f;
+    p = p * q + 1.0f / 3.0f;
+    p = p * q + 1.0f;
+    return (x < 0.0f ? 0.0f : x) + 2.0f * z * p;
+}
+""",
+    "exponential": """
+/* exp(x); large numbers in two parts, the second of which is exp(40). */
+static float exponential(float x)
+{
+    const float y = x > 80.0f ? x - 40.0f : x < -87.0f ? -87.0f : x;
+    float power;
+    const float p = exp_parts(y > 80.0f ? 80.0f : y, &power);
+    const float e = power + power * p;
+    return x > 80.0f ? e * 2.35385267e17f : x < -87.0f ? 0.0f : e;
 }
 """,
     "elu": """
@@ -244,6 +267,7 @@ _USES = {
     "hyperbolic_tangent": ["exp_parts"],
     "softplus": ["exp_of_negative"],
     "elu": ["exp_parts"],
+    "exponential": ["exp_parts"],
     "normalize": ["normalize_large"],
 }
 

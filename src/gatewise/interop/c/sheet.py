@@ -226,14 +226,13 @@ class Sheet:
         """A function that makes the expression of an activation from that of its argument."""
         kind, alpha, beta = activations._KINDS[code[0]], number(code[1]), number(code[2])
         helper = {"tanh": "hyperbolic_tangent", "scaled_tanh": "hyperbolic_tangent"}.get(kind, kind)
-        if kind not in ("linear", "exponential", "affine"):
+        if kind not in ("linear", "affine"):
             self.helpers.add(helper)
         forms = {
             "linear": "{x}",
             "hard_sigmoid": f"hard_sigmoid({{x}}, {alpha}, {beta})",
             "elu": f"elu({{x}}, {alpha})",
             "leaky_relu": f"leaky_relu({{x}}, {alpha})",
-            "exponential": "expf({x})",
             "thresholded_relu": f"thresholded_relu({{x}}, {alpha})",
             "scaled_tanh": f"{alpha} * hyperbolic_tangent({beta} * ({{x}}))",
             "affine": f"(({{x}}) * {alpha} + {beta})",
