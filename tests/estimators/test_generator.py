@@ -350,7 +350,14 @@ def test_custom_layers():
         ({"batch_size": "all"}, ["a"], ConfigError, "batch_size"),
         ({"architecture": "attention"}, ["a"], ConfigError, "architecture"),
         ({"vocabulary_size": 4}, ["a"], ConfigError, "vocabulary_size is 4"),
-        ({"vocabulary_size": 2}, ["a"], ConfigError, "max_size"),
+        ({"vocabulary_size": 2}, ["a"], ConfigError, "vocabulary_size is 2; expected 5"),
+        ({"tokens": "letters"}, ["a"], ConfigError, "tokens is 'letters'"),
+        (
+            {"early_stopping": True, "validation_fraction": 0.001, "batch_size": 2},
+            ["abcabcabcabc" * 40],
+            ConfigError,
+            "no token of the texts is left",
+        ),
     ],
 )
 def test_what_cannot_be_fitted(options, X, error, message):

@@ -172,7 +172,11 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(reverser):
             ShapeError,
             "stands for padding",
         ),
-        (lambda: SequenceTranslator(tokens="letters").fit(X, Y), ConfigError, "'letters'"),
+        (
+            lambda: SequenceTranslator(tokens="letters").fit(X, Y),
+            ConfigError,
+            "tokens is 'letters'",
+        ),
         (lambda: SequenceTranslator(tokens=("words",) * 3).fit(X, Y), ConfigError, "a pair"),
         (lambda: SequenceTranslator(cell="lsmt").fit(X, Y), ConfigError, "cell is 'lsmt'"),
         (lambda: SequenceTranslator(learning_rate="fast").fit(X, Y), ConfigError, "learning_rate"),

@@ -23,8 +23,8 @@ _BETWEEN = frozenset("-/")
 _QUOTES = frozenset("\"'")
 
 
-def check_level(level: Any) -> None:
-    """Refuse what says no way of cutting texts.
+def check_level(level: Any, name: str = "level") -> None:
+    """Refuse what says no way of cutting texts; `name` is what messages call it.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def check_level(level: Any) -> None:
     """
     if not (callable(level) or (isinstance(level, str) and level in LEVELS) or _is_file(level)):
         raise ConfigError(
-            f"level is {level!r:.200}; expected 'characters' or 'words' or 'subwords', the path of"
+            f"{name} is {level!r:.200}; expected 'characters' or 'words' or 'subwords', the path of"
             " a tokenizer.json, or a function from a text to a list of tokens"
         )
 

@@ -11,6 +11,7 @@ from gatewise.data import Vocabulary
 from gatewise.data.loading import unpack_transformer
 from gatewise.data.saving import pack_transformer
 from gatewise.data.text import listed_texts
+from gatewise.data.tokens import check_level
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, PredictionWarning, ShapeError
 from gatewise.generation.choosing import Choice
 from gatewise.generation.likelihood import log_likelihoods
@@ -330,6 +331,9 @@ class SequenceGenerator(SequenceEstimator):
 
     def _learn_tokens(self, texts: list[Any]) -> None:
         ends = checks.flag(self.end_token, "end_token")
+        check_level(self.tokens, "tokens")
+        least = 5 if ends else 4  # padding, unknown, start, end, and a token
+        checks.optional_number(self.vocabulary_size, "vocabulary_size", least)
         vocabulary = Vocabulary(
             self.tokens,
             lowercase=self.lowercase,
@@ -341,8 +345,8 @@ class SequenceGenerator(SequenceEstimator):
         self.vocabulary_size_: int = len(vocabulary)
         if vocabulary.decode([self.vocabulary_size_ - 1]) in ("", []):
             raise ConfigError(
-                f"there are no tokens beside those for padding, unknown tokens, start and end:"
-                f" vocabulary_size is {self.vocabulary_size!r}; raise it, or give texts"
+                "X has no tokens beside those that stand for padding, unknown tokens, start and"
+                " end: every text is empty; give texts"
             )
         self._target = NextTokens(self.vocabulary_size_)
 
@@ -380,13 +384,7 @@ class SequenceGenerator(SequenceEstimator):
             open_low=True,
             open_high=True,
         )
-        kept, held_out = split_ends(examples, fraction)
-        if not len(held_out.sequences) or not len(kept.sequences):
-            raise ConfigError(
-                f"validation_fraction is {fraction}: no token of the texts is left to validate on;"
-                " raise it, or give more text"
-            )
-        return kept, held_out
+        return split_ends(examples, fraction)
 
     def _score_of(self, held_out: Examples) -> float:
         sequences, targets = held_out.sequences, held_out.targets

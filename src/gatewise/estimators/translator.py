@@ -16,6 +16,7 @@ from gatewise.data import Vocabulary
 from gatewise.data.loading import unpack_transformer
 from gatewise.data.saving import pack_transformer
 from gatewise.data.text import listed_texts
+from gatewise.data.tokens import check_level
 from gatewise.described import KnownArguments
 from gatewise.errors import CheckpointError, ConfigError, NotFittedError, ShapeError
 from gatewise.memory import cover
@@ -292,14 +293,14 @@ class SequenceTranslator(KnownArguments, BaseEstimator):
 
     def _levels(self) -> tuple[Any, Any]:
         """What X and y are cut into."""
-        if isinstance(self.tokens, tuple | list):
-            if len(self.tokens) != 2:
-                raise ConfigError(
-                    f"tokens is {self.tokens!r:.80}; expected one kind of tokens, or a pair for X"
-                    " and y"
-                )
-            return self.tokens[0], self.tokens[1]
-        return self.tokens, self.tokens
+        pair = self.tokens if isinstance(self.tokens, tuple | list) else (self.tokens, self.tokens)
+        if len(pair) != 2:
+            raise ConfigError(
+                f"tokens is {self.tokens!r:.80}; expected one kind of tokens, or a pair for X and y"
+            )
+        for level in pair:
+            check_level(level, "tokens")
+        return pair[0], pair[1]
 
     def _new_model(self) -> Seq2Seq:
         target = self.target_vocabulary_

@@ -131,10 +131,21 @@ def pieces_of(
 
 
 def split_ends(examples: Examples, fraction: float) -> tuple[Examples, Examples]:
-    """Return examples without the last part of each row, and these last parts."""
+    """Return examples without the last part of each row, and these last parts.
+
+    Raises
+    ------
+    ConfigError
+        These parts have no steps.
+    """
     sequences = examples.sequences
     lengths = sequences.each_length
     kept = lengths - np.floor(lengths * fraction).astype(int)
+    if (kept == lengths).all():
+        raise ConfigError(
+            f"validation_fraction is {fraction}: no token of the texts is left to validate on;"
+            " raise it, or give more text"
+        )
     first = [np.arange(count) for count in kept]
     last = [np.arange(count, length) for count, length in zip(kept, lengths)]
     return _parts(examples, first), _parts(examples, last)
