@@ -232,6 +232,22 @@ class TestOneText:
     @pytest.mark.parametrize(
         "text",
         [
+            "हिन्दी में",  # vowel signs and a virama
+            "cafe\u0301 ok",  # an accent of its own
+            "l'e\u0301te\u0301 d’hiver",
+            "สวัสดี ครับ",
+            "می\u200cخواهم کتاب",  # a joiner
+            "\u2764\ufe0f ok",  # a variation of a sign
+        ],
+    )
+    def test_marks_of_letters_are_inside_words(self, text):
+        vocabulary = Vocabulary("words").fit([text])
+        assert vocabulary.tokenize(text) == text.split()
+        assert vocabulary.join_tokens(text.split()) == text
+
+    @pytest.mark.parametrize(
+        "text",
+        [
             "Don't stop, don't! Why?",
             'He (the "old" man) said: "no"; and left...',
             "a well-known word, and/or 5% of [it]",

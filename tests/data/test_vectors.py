@@ -43,6 +43,16 @@ class TestForms:
         assert vectors.found.tolist() == [True, False, True, False, True]
         assert vectors.coverage == 0.6
 
+    def test_a_byte_order_mark_is_no_part_of_the_first_token(self, write):
+        lines = "\n".join(LINES).encode()
+        for start in (b"", b"5 3\n"):
+            path = write([], raw=b"\xef\xbb\xbf" + start + lines)
+            np.testing.assert_array_equal(load_vectors(path, NUMBERS).matrix, np.float32(MATRIX))
+
+    def test_numbers_of_numpy(self, write):
+        numbers = dict(zip(NUMBERS, np.array(list(NUMBERS.values()))))
+        np.testing.assert_array_equal(load_vectors(write(LINES), numbers).found.sum(), 3)
+
     def test_compressed(self, write):
         path = write([], "vectors.gz", gzip.compress("\n".join(LINES).encode()))
         np.testing.assert_array_equal(load_vectors(path, NUMBERS, dtype="float64").matrix, MATRIX)
@@ -95,6 +105,7 @@ class TestRefused:
             (["9 4", "the 1 2"], "line 2: found 2 numbers after the token; expected 4"),
             (["the 1 2", "cat 1 x"], "line 2: could not convert"),
             (["the 1 2", "cat 1  2"], "line 2: could not convert|line 2: found"),
+            (["9" * 5000 + " 3", "the"], "line 2: found 0 numbers after the token; expected 1"),
             (["the 1 nan"], "line 1: found NaN or infinity"),
             (["the 1 1e39"], "line 1: found NaN or infinity; expected finite numbers of float32"),
         ],

@@ -151,6 +151,12 @@ def test_padding_counts_in_nothing():
     )
 
 
+def test_predict_on_batch_is_predict_for_one_batch(reverser):
+    sources, targets = [[3, 4], [5]], [[4], [5, 5, 3]]
+    found = reverser.predict_on_batch(sources, targets)
+    assert np.array_equal(found, reverser.predict(sources, targets, verbose=0))
+
+
 def test_predict_gives_the_probabilities_of_given_targets(reverser):
     sources, targets = reversals(3, seed=5)
     p = reverser.predict(sources, targets, verbose=0)

@@ -39,11 +39,12 @@ class Vocabulary(Saved, KnownArguments, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     level : {"characters", "words", "subwords"}, path or callable, default "characters"
-        What a string is cut into. Words are runs of letters, digits and ``_`` with the apostrophes
-        inside them; each other character, except spaces, is a word, too. Subwords are pairs of
-        bytes, merged by frequency; `fit` trains them by the package ``tokenizers``. The path of a
-        ``tokenizer.json`` of that package stands for the subwords of that file. A callable
-        receives a text and returns a list of tokens. Lists of tokens are taken as they are.
+        What a string is cut into. Words are runs of letters, digits and ``_`` with the accents,
+        vowel signs and apostrophes inside them; each other character, except spaces, is a word,
+        too. Subwords are pairs of bytes, merged by frequency; `fit` trains them by the package
+        ``tokenizers``. The path of a ``tokenizer.json`` of that package stands for the subwords of
+        that file. A callable receives a text and returns a list of tokens. Lists of tokens are
+        taken as they are.
     lowercase : bool, default False
         Whether to convert texts to lower case.
     min_count : int, default 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from gatewise.errors import ConfigError, DTypeError
@@ -13,7 +15,6 @@ from . import subwords
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 LEVELS = ("characters", "words", "subwords")
 
 # Marks without a blank before them, after them, and on both sides; quotes take turns.
@@ -89,7 +90,24 @@ def cut(text: str, level: Any, tokenizer: str | None) -> Any:
         return subwords.cut(tokenizer, text)
     if callable(level):
         return level(text)
-    return text if level == "characters" else WORDS.findall(text)
+    return text if level == "characters" else _words().findall(text)
+
+
+@functools.cache
+def _words() -> re.Pattern[str]:
+    """Return the pattern of a word or of another character.
+
+    Vowel signs of Indian scripts, and accents that are characters of their own, belong to the
+    letter before them; ``\\w`` does not contain them. Joiners are inside words of Persian.
+    """
+    joiners = "\u200c\u200d"
+    marks = "".join(filter(_is_mark, map(chr, range(0x300, 0x1F000))))
+    inside = rf"\w[\w{marks}{joiners}]*"
+    return re.compile(rf"{inside}(?:['’]{inside})*|[^\w\s][{marks}]*")
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
 
 
 def join(tokens: list[str], level: Any, tokenizer: str | None, how: str | Callable | None) -> str:

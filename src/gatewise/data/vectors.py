@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import os
 import zlib
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .text import Vocabulary
 
 __all__ = ["WordVectors", "load_vectors"]
+
+MOST_DIGITS = 19  # of a count in a header
 
 
 class WordVectors(NamedTuple):
@@ -164,19 +167,23 @@ def _numbers(vocabulary: Any) -> tuple[dict[str, int], bool]:
         return vocabulary.numbers_, True
     if not (
         hasattr(vocabulary, "items")
-        and all(isinstance(token, str) and type(n) is int for token, n in vocabulary.items())
+        and all(isinstance(token, str) and _is_number(n) for token, n in vocabulary.items())
     ):
         raise DTypeError(
             f"vocabulary is {type(vocabulary).__name__}; expected a fitted Vocabulary, or a dict"
             " of each token to its number"
         )
-    numbers = dict(vocabulary)
+    numbers = {token: int(number) for token, number in vocabulary.items()}
     if sorted(numbers.values()) != list(range(len(numbers))) or not numbers:
         raise ShapeError(
             f"vocabulary has {len(numbers)} tokens; expected each number from 0 to one less than"
             " their count once, and at least one"
         )
     return numbers, False
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _wanted(numbers: dict[str, int], lowercase: bool) -> dict[str, list[int]]:
@@ -220,7 +227,9 @@ def _is_header(line: bytes) -> bool:
     vector of one dimension for a token of digits is not expected at the beginning of a file.
     """
     parts = line.split()
-    return len(parts) == 2 and all(part.isdigit() and int(part) for part in parts)
+    return len(parts) == 2 and all(
+        part.isdigit() and len(part) < MOST_DIGITS and int(part) for part in parts
+    )
 
 
 def _parsed(text: bytes, dtype: str, where: str) -> Array:
@@ -241,6 +250,8 @@ def _lines(path: str) -> Iterator[tuple[int, bytes]]:
     try:
         with _opened(path) as file:
             for place, line in enumerate(file, 1):
+                if place == 1:
+                    line = line.removeprefix(codecs.BOM_UTF8)
                 if line := line.rstrip():
                     yield place, line
     except (OSError, EOFError, zlib.error) as error:

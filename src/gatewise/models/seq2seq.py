@@ -360,6 +360,24 @@ class Seq2Seq(Model):
         inputs, _, lengths = self._given(sources, targets)
         return super().predict(inputs, batch_size, verbose, lengths=lengths)
 
+    def predict_on_batch(self, sources: Any, targets: Any) -> Array:  # type: ignore[override]
+        """Compute the probabilities of each token of given targets, for one batch.
+
+        Parameters
+        ----------
+        sources : list of sequences of int
+            Tokens of the sources.
+        targets : list of sequences of int
+            Tokens of the targets, without start and end.
+
+        Returns
+        -------
+        ndarray (pairs, tokens of the longest target and the end, target_size)
+            Zero past the end of a target.
+        """
+        inputs, _, lengths = self._given(sources, targets)
+        return super().predict_on_batch(inputs, lengths)
+
     @names_memory
     def train_on_batch(  # type: ignore[override]
         self, sources: Any, targets: Any, sample_weight: Any = None, return_dict: bool = False
