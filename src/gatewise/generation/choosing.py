@@ -57,16 +57,16 @@ class Choice:
         """
         if self.temperature == 0:
             return scores.argmax(axis=1)
-        sums = np.cumsum(np.exp(self._warped(scores)), axis=1)
+        sums = np.add.accumulate(np.exp(self._warped(scores)), axis=1)
         totals = sums[:, -1]
         # below the total, so that a symbol with a probability of zero is never found
         draws = np.minimum(uniform * totals, np.nextafter(totals, 0))
-        return (sums <= draws[:, None]).sum(axis=1)
+        return np.add.reduce(sums <= draws[:, None], axis=1)
 
     def _warped(self, scores: Array) -> Array:
         """Return the scores of the symbols that may be drawn, minus infinity for the others."""
         with np.errstate(over="ignore"):  # minus infinity is right there
-            scores = (scores - scores.max(axis=1, keepdims=True)) / self.temperature
+            scores = (scores - np.maximum.reduce(scores, axis=1, keepdims=True)) / self.temperature
         symbols = scores.shape[1]
         if self.top_k is not None and self.top_k < symbols:
             lowest = np.partition(scores, symbols - self.top_k, axis=1)[:, -self.top_k, None]

@@ -38,6 +38,8 @@ class Source(Protocol):
 class ModelSource:
     """A model whose output, after each step, is a distribution over the next symbol.
 
+    Its weights must not change while the source is used.
+
     Parameters
     ----------
     model : Sequential or Model
@@ -60,7 +62,7 @@ class ModelSource:
     def __init__(self, model: Any, never: Sequence[int | None] = ()) -> None:
         if not hasattr(model, "_stepper"):
             raise DTypeError(f"model is {model!r:.80}; expected a gatewise model")
-        self._stepper = model._stepper(scores=True)
+        self._stepper = model._stepper(scores=True, fixed=True)
         self._dtype = model.dtype
         self.symbols: int = model.output_shape[-1]
         self._numbers = self._reads_numbers(model)
@@ -155,8 +157,9 @@ class ModelSource:
 def log_softmax(scores: Array) -> Array:
     """Return the logarithms of probabilities, from those up to a constant: (rows, symbols)."""
     with np.errstate(invalid="ignore"):
-        scores = scores - scores.max(axis=1, keepdims=True)
-        return scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
+        # a symbol of one sequence takes microseconds: reduce is faster than max and sum
+        scores = scores - np.maximum.reduce(scores, axis=1, keepdims=True)
+        return scores - np.log(np.add.reduce(np.exp(scores), axis=1, keepdims=True))
 
 
 def checked_scores(scores: Array, never: Sequence[int]) -> Array:
@@ -167,11 +170,12 @@ def checked_scores(scores: Array, never: Sequence[int]) -> Array:
     NonFiniteError
         A score is NaN.
     """
-    if np.isnan(scores).any():
+    if np.logical_or.reduce(np.isnan(scores), axis=None):
         raise NonFiniteError(
             "the output of the model holds NaN or infinity: its weights cannot be used"
         )
-    scores[:, never] = -np.inf
+    if never:
+        scores[:, never] = -np.inf
     return scores
 
 

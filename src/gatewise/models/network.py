@@ -13,6 +13,7 @@ from gatewise.layers.tape import Batch
 
 from .shared_buffer import SharedBuffer
 from .stepping import Stepper
+from .stream_stepper import StreamStepper
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -127,9 +128,12 @@ class Network(SharedBuffer):
 
     # ---- step by step
 
-    def _stepper(self, scores: bool = False) -> Stepper:
-        """Return what passes sequences through the network a few steps at a time."""
-        return Stepper(self, scores)
+    def _stepper(self, scores: bool = False, fixed: bool = False) -> Stepper:
+        """Return what passes sequences through the network a few steps at a time.
+
+        `fixed`: the weights do not change while it is used.
+        """
+        return StreamStepper(self, scores) if fixed else Stepper(self, scores)
 
     def _stepped_layers(self) -> list[Layer]:
         """Return the layers that run at each step, also those of models inside."""

@@ -356,12 +356,15 @@ class Stream(StreamInputs):
             )
         self._take(kept, 0)
 
-    def _take(self, kept: list[int], new: int) -> None:
+    def _take(self, kept: list[int] | IntArray, new: int) -> None:
         """Continue with some rows, and begin new ones behind them."""
         self._enter()
         try:
             prepared, rows, steps = self._prepared, self.rows, self._steps
             state = self._read_state()
+            if len(kept) == rows and new == 0:
+                self._write_state({name: array[kept] for name, array in state.items()}, steps)
+                return
             with Transaction(lambda: self._reload(prepared, rows, state, steps)):
                 self._prepare(prepared, len(kept) + new)
                 self._refuse_masks_of_rows()
@@ -423,7 +426,7 @@ class Stream(StreamInputs):
             state, steps = self._read_state(), self._steps
         finally:
             self._leave()
-        return _restored, (type(self), self._prepared.plan, self.rows, state, steps)
+        return _restored, (self._prepared.plan, self.rows, state, steps)
 
     def __copy__(self) -> Self:
         self._enter()
@@ -442,13 +445,17 @@ class Stream(StreamInputs):
         return made
 
 
-def _restored(
-    cls: type[Stream], plan: StepPlan, rows: int, state: dict[str, Array], steps: int
-) -> Stream:
-    """Return a stream from a pickle."""
-    made = cls.__new__(cls)
-    made._model = None
+def stream_of(model: Any, plan: StepPlan, rows: int) -> Stream:
+    """Return a stream that runs a plan made of a model's; all rows begin."""
+    made = Stream.__new__(Stream)
+    made._model = model
     made._begin(Prepared(plan, _packs_of(plan)), rows)
+    return made
+
+
+def _restored(plan: StepPlan, rows: int, state: dict[str, Array], steps: int) -> Stream:
+    """Return a stream from a pickle."""
+    made = stream_of(None, plan, rows)
     made._write_state(state, steps)
     return made
 
