@@ -236,12 +236,28 @@ def test_the_layer_computes_the_form(form, options, rng):
     cell = layer_of(form, rng, **options)
     layer, x = compiled(form, cell, **options), sequences(rng, 5, 6, INPUTS)
     for arguments in ({}, everything(cell, rng, 5, 6)):
+        if form == "sigmoid output" and arguments and not options.get("return_sequences"):
+            # the cell in NumPy has no output without a step
+            arguments["lengths"] = np.maximum(arguments["lengths"], 1)
         wanted, results = (run(each, x, **arguments) for each in (cell, layer))
         if form == "shared gate":
             results["bias"] = results["bias"][0]
         if form == "sigmoid output":
             wanted["recurrent_kernel"] = wanted["recurrent_kernel"][:, : 2 * UNITS]
         assert_all_close(results, wanted, 1e-12)
+
+
+@pytest.mark.parametrize("activation", [None, "linear", "sigmoid", "tanh"])
+def test_a_row_without_steps_has_the_output_of_its_initial_state(activation, rng):
+    layer = GRU(UNITS, output_activation=activation, dtype="float64", return_state=True)
+    x, h = rng.normal(size=(3, 4, INPUTS)), rng.normal(size=(3, UNITS))
+    y, last = layer.forward(x, lengths=[0, 4, 2], initial_state=[h])
+    out = {"sigmoid": sigmoid, "tanh": np.tanh}.get(activation, np.asarray)
+    np.testing.assert_allclose(last[0], h[0])
+    np.testing.assert_allclose(y, out(last), rtol=1e-12)
+    y, _ = layer.forward(x, lengths=[0, 4, 2])
+    np.testing.assert_allclose(y[0], out(np.zeros(UNITS)))
+    check_gradients(layer, x, lengths=[0, 4, 2], initial_state=[h])
 
 
 # ---- those that options give: one row and step of each, as it is published

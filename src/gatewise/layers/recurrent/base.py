@@ -96,7 +96,8 @@ class Recurrent(HasState):
     zero_output_for_mask : bool, optional
         With ``return_sequences``, the output at steps that do not count, because they are masked or
         past the row's end. None and True: zeros. False, Keras's default: the output of the last
-        step that counts, repeated; zeros before the first one.
+        step that counts, repeated; zeros before the first one. Without ``return_sequences``, a row
+        without steps has the output of its initial state.
     seed : int, optional
         Seed of initial weights and dropout of a layer used alone. None: a random one.
     **kwargs
@@ -423,14 +424,10 @@ class Recurrent(HasState):
             return Batch(y, inputs.steps), final
         if self._of_state is None:
             return Batch(final[0]), final
-        walk.last_output = self._last_output(final[0], walk)
+        h = final[0]
+        walk.last_output = np.empty_like(h)
+        arrays.activate(h, walk.last_output, self._of_state, threads.threads_for(4 * h.size))
         return Batch(walk.last_output), final
-
-    def _last_output(self, h: Array, walk: _Walk) -> Array:
-        """Return the output activation of h, zeros in rows without steps."""
-        y = np.empty_like(h)
-        arrays.activate(h, y, self._of_state, threads.threads_for(4 * h.size))
-        return _without_empty_rows(y, walk)
 
     def _infer(self, inputs: Batch) -> Array:
         """Return the output for whole sequences that start from zeros, forwards, at inference."""
@@ -563,7 +560,6 @@ class Recurrent(HasState):
             if walk.last_output is not None:
                 d_output = d_output.copy()
                 arrays.activate_backward(walk.last_output, d_output, d_output, self._of_state)
-                d_output = _without_empty_rows(d_output, walk)
             d_start[0] += d_output
         dx, d_table, looked_up = None, None, {}
         if walk.lookup is not None:
@@ -621,11 +617,3 @@ class Recurrent(HasState):
         if self.zero_output_for_mask is not None:
             config["zero_output_for_mask"] = self.zero_output_for_mask
         return config | self.cell._chosen_options()
-
-
-def _without_empty_rows(array: Array, walk: _Walk) -> Array:
-    """Return the array, with zeros written to the rows that have no steps."""
-    order, lengths = walk.options["order"], walk.options["lengths"]
-    if lengths is not None:
-        array[order[lengths == 0]] = 0
-    return array

@@ -51,8 +51,8 @@ class GRU(Recurrent):
     candidate : {"reset", "complement", "split", "input"}, default "reset"
         What the gates multiply in the candidate, see :class:`gatewise.cells.GRUCell`.
     output_activation : str or tuple, optional
-        The output is this activation of h, and h remains the state. The last output of a row
-        without steps is zeros. None: the output is h.
+        The output is this activation of h, and h remains the state; in a row without steps, the
+        last output is that of the initial state. None: the output is h.
     **kwargs
         Arguments of :class:`Recurrent` and :class:`Layer`.
 
