@@ -107,6 +107,10 @@ def task_of(kind, title):
         },
         unit="the smaller accuracy of digit and direction on the held-out part",
         score=lower_accuracy,
+        also={
+            "of digits": lambda y, predicted: (y == predicted)[:, 0].mean(),
+            "of directions": lambda y, predicted: (y == predicted)[:, 1].mean(),
+        },
     )
 
 
