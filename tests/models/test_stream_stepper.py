@@ -19,7 +19,7 @@ def test_steps_blocks_and_rows_in_another_order(scores, rng):
     model = model_of(
         layers.Conv1D(4, 3, padding="causal"),
         layers.LSTM(5, return_sequences=True),
-        layers.RNN([layers.GRUCell(3), layers.LSTMCell(4)]),
+        layers.GRU(3),
     )
     steppers = Stepper(model, scores), StreamStepper(model, scores)
 

@@ -12,6 +12,7 @@ from gatewise.errors import ConfigError
 
 from .base import TargetEstimator, by_sequence
 from .reading.checking import summable
+from .streaming import Streaming
 from .targets.classes import read_labels
 from .targets.labels import Labels, labels_target, stored_labels
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .targets.base import SequenceTarget
 
 
-class SequenceClassifier(ClassifierMixin, TargetEstimator):
+class SequenceClassifier(ClassifierMixin, Streaming, TargetEstimator):
     """Classify sequences with a recurrent network: one label for each, or several.
 
     Parameters
@@ -327,6 +328,9 @@ class SequenceClassifier(ClassifierMixin, TargetEstimator):
         self._take_target(stored_labels(held))
 
     # ---- predicting
+
+    def _streamed_answer(self, scores: Array) -> Array:
+        return self._target.probabilities(scores)
 
     def predict(
         self, X: Any, groups: ArrayLike | None = None, time: ArrayLike | None = None

@@ -12,6 +12,7 @@ from gatewise.errors import ConfigError
 
 from .base import TargetEstimator, by_sequence
 from .reading.checking import summable
+from .streaming import Streaming
 from .targets.entries import SequenceEntries
 from .targets.numbers import Numbers, StepNumbers
 from .targets.r_squared import weighted_r2
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Self
 
-    from gatewise._typing import ArrayLike
+    from gatewise._typing import Array, ArrayLike
     from gatewise.layers import Layer
     from gatewise.training.losses import Loss
     from gatewise.training.optimizers import Optimizer
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from .targets.base import SequenceTarget
 
 
-class SequenceRegressor(RegressorMixin, TargetEstimator):
+class SequenceRegressor(RegressorMixin, Streaming, TargetEstimator):
     """Predict one number, or several, for each sequence or each step, with a recurrent network.
 
     The numbers in y are not scaled: scale large ones, for example with
@@ -381,12 +382,12 @@ class SequenceRegressor(RegressorMixin, TargetEstimator):
             X, groups or time is not as in `fit`.
         """
         sequences = self._read_to_predict(X, groups, time)
-        numbers = self._scores(sequences)
-        if self.out_activation_ == "exponential":
-            numbers = np.exp(numbers)
-        if self._target.flat:
-            numbers = numbers[..., 0]
+        numbers = self._streamed_answer(self._scores(sequences))
         return as_given(numbers, X, sequences) if self._target.per_step else numbers
+
+    def _streamed_answer(self, scores: Array) -> Array:
+        numbers = np.exp(scores) if self.out_activation_ == "exponential" else scores
+        return numbers[..., 0] if self._target.flat else numbers
 
     def score(
         self,

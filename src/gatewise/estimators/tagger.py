@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score
 
 from .base import TargetEstimator, by_sequence
 from .reading.checking import summable
+from .streaming import Streaming
 from .targets.step_labels import StepLabels
 from .targets.steps import StepEntries, as_given
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .targets.base import SequenceTarget
 
 
-class SequenceTagger(TargetEstimator):
+class SequenceTagger(Streaming, TargetEstimator):
     """Classify each step of a sequence with a recurrent network.
 
     If y has one label for each row, of shape (n,), it is the label of all steps of the row. The
@@ -466,6 +467,16 @@ class SequenceTagger(TargetEstimator):
             scores = self._target.row_means(scores, sequences, log=True)
             return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
         return as_given(self._target.decisions(scores), X, sequences)
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why the estimator cannot predict step by step, its network aside; None: it can."""
+        if self._target.label_a_row:
+            return "it was fitted with a label for each row, not for each step"
+        return None
+
+    def _streamed_answer(self, scores: Array) -> Array:
+        return self._target.probabilities(scores[:, None])[:, 0]
 
     def _probabilities(self, X: Any, groups: Any, time: Any, log: bool) -> Any:
         sequences = self._read_to_predict(X, groups, time)

@@ -13,12 +13,23 @@ import numpy as np
 
 from gatewise.attributes import _is_ours
 from gatewise.errors import ConfigError
-from gatewise.layers.step_ops import RunningOp, SelectOp, StepOp, WindowOp
+from gatewise.kernels import activations
+from gatewise.layers.step_ops import (
+    ActivationOp,
+    DenseOp,
+    RunningOp,
+    SelectOp,
+    SoftmaxOp,
+    StepOp,
+    WindowOp,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gatewise._typing import DType
+
+LINEAR = activations.code("linear")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +158,38 @@ def step_plan(model: Any) -> StepPlan:
     model._need_built("a stream")
     with model._guard:
         return _Planner(model).plan
+
+
+def scores_plan(model: Any) -> StepPlan:
+    """Return :func:`step_plan` without the activation of the model's last layer.
+
+    Parameters
+    ----------
+    model : Sequential or Model
+        A built model with one output.
+
+    Returns
+    -------
+    StepPlan
+        Its output is what the last layer computes before its activation, if it has one.
+
+    Raises
+    ------
+    ConfigError, StateError
+        As :func:`step_plan`.
+    """
+    plan = step_plan(model)
+    last = model._score_layer()
+    if getattr(last, "activation", None) in (None, "linear") or not plan.ops:
+        return plan
+    *ops, planned = plan.ops
+    if isinstance(planned.op, SoftmaxOp | ActivationOp):
+        outputs = [plan.outputs[0]._replace(vector=planned.sources[0])]
+        return replace(plan, ops=ops, outputs=outputs)
+    if isinstance(planned.op, DenseOp):
+        linear = replace(planned, op=replace(planned.op, activation=LINEAR))
+        return replace(plan, ops=[*ops, linear])
+    return plan
 
 
 @dataclass(slots=True)

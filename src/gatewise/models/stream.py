@@ -447,6 +447,7 @@ class Stream(StreamInputs):
 
 def stream_of(model: Any, plan: StepPlan, rows: int) -> Stream:
     """Return a stream that runs a plan made of a model's; all rows begin."""
+    rows = checks.whole_number(rows, "batch")
     made = Stream.__new__(Stream)
     made._model = model
     made._begin(Prepared(plan, _packs_of(plan)), rows)

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise.errors import ConfigError
-from gatewise.kernels import activations
-from gatewise.layers.step_ops import ActivationOp, DenseOp, SoftmaxOp
 
-from .step_plan import StepPlan, step_plan
+from .step_plan import StepPlan, scores_plan, step_plan
 from .stepping import Stepper
 from .stream import stream_of
 
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from gatewise._typing import Array, IntArray
 
     from .stream import Stream
-
-LINEAR = activations.code("linear")
 
 
 class StreamStepper(Stepper):
@@ -102,26 +98,11 @@ def _shapes(arrays: Iterable[Array]) -> list[tuple[int, ...]]:
 
 
 def _plan_of(model: Any, scores: bool) -> StepPlan | None:
-    """Return the plan of a model, without masks, and without its last activation for `scores`.
-
-    None: it cannot be a stream, or not at each step.
-    """
+    """Return the plan of a model, without masks; None: it cannot be a stream, or is uneven."""
     try:
-        plan = step_plan(model)
+        plan = scores_plan(model) if scores else step_plan(model)
     except ConfigError:
         return None
     if any(vector.first or vector.every > 1 for vector in plan.vectors):
         return None
-    plan = replace(plan, inputs=[entry._replace(mask=None) for entry in plan.inputs])
-    last = model._score_layer()
-    if not scores or getattr(last, "activation", None) in (None, "linear"):
-        return plan
-    *ops, planned = plan.ops
-    if isinstance(planned.op, SoftmaxOp | ActivationOp):
-        outputs = [plan.outputs[0]._replace(vector=planned.sources[0])]
-        return replace(plan, ops=ops, outputs=outputs)
-    if isinstance(planned.op, DenseOp):
-        return replace(
-            plan, ops=[*ops, replace(planned, op=replace(planned.op, activation=LINEAR))]
-        )
-    return None
+    return replace(plan, inputs=[entry._replace(mask=None) for entry in plan.inputs])

@@ -13,6 +13,7 @@ from gatewise.estimators.reading.sequences import Sequences
 from .fitting import Fitting
 from .future import pasts_at_the_end
 from .rollout import Past, Rollout
+from .streaming import ForecastStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +25,32 @@ if TYPE_CHECKING:
 
 class Running(Fitting):
     """Forecasts as arrays, one for each series."""
+
+    def stream(self) -> ForecastStream:
+        """Return a stream, which takes one observation at a time and forecasts after each.
+
+        Returns
+        -------
+        ForecastStream
+            ``step(y, X=None, X_future=None)`` is what :meth:`update` and :meth:`predict` do, on
+            series of its own, which begin as those of the forecaster.
+
+        Raises
+        ------
+        NotFittedError
+            The forecaster has not been fitted.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from gatewise import SequenceForecaster
+        >>> y = np.sin(np.arange(100) / 5)
+        >>> options = {"learning_rate": "cosine", "max_iter": 2}
+        >>> stream = SequenceForecaster(horizon=2, **options).fit(y[:90]).stream()
+        >>> stream.step(y[90]).shape
+        (2,)
+        """
+        return ForecastStream(self)
 
     def _seen_series(self) -> SeenSeries:
         """Return the series seen.
