@@ -83,9 +83,9 @@ def test_numbers_of_a_regressor(X):
     assert np.ndim(one.stream().step(X[0, 0])) == 0
     two = SequenceRegressor(units=5, max_iter=2, random_state=0).fit(X, X.sum(axis=1))
     np.testing.assert_array_equal(two.stream().process(X[0])[-1], two.predict(X[:1])[0])
-    steps = SequenceRegressor(units=5, max_iter=2, random_state=0)
-    steps.fit(list(X), list(X.sum(axis=2)))
-    np.testing.assert_array_equal(steps.stream().process(X[0]), steps.predict([X[0]])[0])
+    steps = SequenceRegressor(units=5, max_iter=2, random_state=0, per_step=True)
+    steps.fit(X, X.sum(axis=2))
+    np.testing.assert_array_equal(steps.stream().process(X[0]), steps.predict(X[:1])[0])
 
 
 def test_labels_of_steps(X):
