@@ -27,6 +27,7 @@ MODULES = [
     "_cell",
     "_packing",
     "_workspace",
+    "_attending",
     "_walk",
     "_passes",
     "recurrent",

@@ -10,12 +10,13 @@ cimport numpy as cnp
 
 import numpy as np
 
+from gatewise.kernels._attending cimport prepare_attention, prepare_gradients
 from gatewise.kernels._cell cimport CompiledCell
 from gatewise.kernels._memory cimport needed_pointer, number_of, pointer_to
 from gatewise.kernels._packing cimport add_to_vectors, vector_blocks, vectors_of
 from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, choose_plan
 from gatewise.kernels._products cimport make_piece, multiply
-from gatewise.kernels._sequence cimport gw_sequence
+from gatewise.kernels._sequence cimport gw_attending, gw_sequence
 from gatewise.kernels._table cimport gw_cell, gw_family, gw_gradients, gw_int, gw_piece, gw_row
 from gatewise.kernels._table cimport table32, table64
 from gatewise.kernels._walk cimport run
@@ -104,6 +105,10 @@ cdef object forward(CompiledCell compiled, const gw_family[floating] *family,
     s.final_h = <floating *>needed_pointer(call.final_h, typenum, 2, B, P)
     s.final_c = <floating *>pointer_to(call.final_c, typenum, 2, B, H)
     s.y = <floating *>pointer_to(call.y, typenum, 3, B, T, P)
+    cdef gw_attending[floating] attention
+    if call.attention is not None:  # in every thread whole steps of rows, whose x is not yet known
+        n_bands, parts, cell.input_projected = max(1, min(call.threads, B)), 1, 0
+        prepare_attention(&attention, &s, call.attention)
     if compiled.normalized:
         cell.input_projected = 1
     if call.numbers is not None:
@@ -202,7 +207,9 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
         call.weights.get("kernel"), typenum, 2, I, G * H
     )
     cdef Py_ssize_t n = B * T, ldz = s.saved * H, rows
-    cdef floating *dx = <floating *>pointer_to(call.dx, typenum, 3, B, T, I)
+    # of x before a context, whose gradient goes to the memory
+    cdef Py_ssize_t wanted = I if call.attention is None else call.attention.read
+    cdef floating *dx = <floating *>pointer_to(call.dx, typenum, 3, B, T, wanted)
     cdef bint gru = compiled.family == "gru"
     vectors = vectors_of(compiled, call.gradients) if compiled.normalized else None
     # Peepholes and the vectors of a normalized cell: sums of each row, then of all rows.
@@ -213,8 +220,13 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
         s.sums = <floating *>cnp.PyArray_DATA(sums)
     if compiled.normalized:
         s.norm_scratch = <floating *>scratch_of(held, (B, 2 * H), compiled.dtype)
-    cdef gw_piece[floating] pieces[3]
+    cdef gw_piece[floating] pieces[4]
     cdef int n_pieces = weight_gradients(&s, &cell, gru, G, compiled.h_gates, &d, pieces)
+    cdef gw_attending[floating] attention
+    if call.attention is not None:
+        n_bands, parts = max(1, min(call.threads, B)), 1
+        prepare_gradients(&attention, &s, call.attention, w_x, G * H, &pieces[n_pieces])
+        n_pieces += 1
     cdef const floating *dz = pieces[0].z
     cdef const floating *dz_of_rows
     run[floating](family, &cell, &s, call.lengths, n_bands, parts, True)
@@ -236,7 +248,7 @@ cdef object backward(CompiledCell compiled, const gw_family[floating] *family,
         if dx == NULL:
             n, dz = rows, dz_of_rows
             dx = <floating *>pointer_to(call.d_table, typenum, 2, rows, I)
-    multiply(pieces, n_pieces, n, dz, ldz, G * H, w_x, I, dx, call.threads)
+    multiply(pieces, n_pieces, n, dz, ldz, G * H, w_x, wanted, dx, call.threads)
     return None
 
 

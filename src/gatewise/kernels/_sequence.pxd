@@ -1,6 +1,36 @@
 # The C++ structures of sequence.h: a call over whole sequences, and a band of its rows.
 from gatewise.kernels._table cimport gw_cell, gw_family, gw_int, gw_row
 
+from gatewise.kernels._table cimport gw_table
+
+cdef extern from "attending.h" nogil:
+    cdef cppclass gw_attending[R]:
+        const gw_table[R] *table
+        gw_int steps, features, width, read
+        const gw_int *lengths
+        const R *memory
+        const R *keys
+        const R *scale
+        const R *query
+        R *packed_keys
+        R *packed_memory
+        gw_int keys_size, memory_size
+        R *weights
+        R *queries
+        R *h
+        R *q
+        const R *w_context
+        gw_int columns
+        const R *d_contexts
+        R *d_read
+        R *d_queries
+        R *d_memory
+        R *d_keys
+        R *d_scale
+        R *dz
+        R *dc
+        R *ds
+
 cdef extern from "sequence.h" nogil:
     cdef cppclass gw_sequence[R]:
         gw_int batch, steps, inputs, units, width, saved, sums_width
@@ -12,6 +42,7 @@ cdef extern from "sequence.h" nogil:
         R *z
         const int *numbers
         gw_int z_steps, z_width
+        const gw_attending[R] *attention
         const R *initial_h
         const R *mask
         R *y

@@ -24,6 +24,7 @@ cimport numpy as cnp
 
 import numpy as np
 
+from gatewise.kernels._attending cimport attend, attend_backward, begin_rows, end_rows_backward
 from gatewise.kernels._lateness cimport gw_count_closing, gw_hurries, gw_nanoseconds
 from gatewise.kernels._lateness cimport gw_open, gw_remember, gw_watch, lateness
 from gatewise.kernels._plan cimport PIECE, PROJECTED_STEPS, bands
@@ -190,6 +191,8 @@ cdef void forward_band(gw_band[floating] *band) noexcept nogil:
     cdef Py_ssize_t i, k, t, still = band.end
     cdef int phase, phases = band.family.forward_phases(band.cell)
     run_phase(band, START, 0, 0)
+    if s.attention != NULL:
+        begin_rows(s, band.begin, band.end, False)
     for t in range(s.steps):
         while still > band.begin and length_of(s, still - 1) <= t:
             still -= 1
@@ -208,6 +211,8 @@ cdef void forward_band(gw_band[floating] *band) noexcept nogil:
         for i in range(band.n):
             locate_row(s, &band.rows[i], row_of(s, band.begin + i), t,
                        length_of(s, band.begin + i) == t + 1)
+        if s.attention != NULL:
+            attend(s, band.rows, band.begin, band.n)
         for phase in range(phases):
             run_phase(band, FORWARD, t, phase)
             if band.left:
@@ -221,6 +226,8 @@ cdef void backward_band(gw_band[floating] *band) noexcept nogil:
     cdef Py_ssize_t i, t
     cdef int phase, phases = band.family.backward_phases(band.cell)
     band.n = 0
+    if s.attention != NULL:
+        begin_rows(s, band.begin, band.end, True)
     for t in range(s.steps - 1, -1, -1):
         while band.begin + band.n < band.end and length_of(s, band.begin + band.n) > t:
             band.n += 1
@@ -230,6 +237,10 @@ cdef void backward_band(gw_band[floating] *band) noexcept nogil:
             run_phase(band, BACKWARD, t, phase)
             if band.left:
                 return
+        if s.attention != NULL:
+            attend_backward(s, band.rows, band.begin, band.n)
+    if s.attention != NULL:
+        end_rows_backward(s, band.begin, band.end)
 
 
 cdef enum Action:

@@ -1,4 +1,5 @@
 from gatewise._typing import Array
+from gatewise.kernels._attending import Attending
 from gatewise.kernels._cell import CompiledCell
 from gatewise.kernels._workspace import Workspace
 
@@ -22,6 +23,7 @@ class RecurrentKernel(CompiledCell):
         zoneout_key: int | None = None,
         numbers: Array | None = None,
         table: Array | None = None,
+        attention: Attending | None = None,
         y: Array | None = None,
         workspace: Workspace | None = None,
         threads: int = 1,
@@ -42,6 +44,7 @@ class RecurrentKernel(CompiledCell):
         zoneout_key: int | None = None,
         numbers: Array | None = None,
         table: Array | None = None,
+        attention: Attending | None = None,
         dy: Array | None = None,
         gradients: dict[str, Array | None],
         dx: Array | None = None,

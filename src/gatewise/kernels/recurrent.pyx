@@ -6,6 +6,7 @@ step is in rnn.h, lstm.h, gru.h and normalized.h, its options in options.h.
 """
 import numpy as np
 
+from gatewise.kernels._attending cimport Attending
 from gatewise.kernels._cell cimport CompiledCell, family32, family64
 from gatewise.kernels._packing cimport pack_backward, pack_forward
 from gatewise.kernels._passes cimport SequenceCall, backward, forward, project
@@ -66,8 +67,8 @@ cdef class RecurrentKernel(CompiledCell):
         return z
 
     def forward(self, packed, x, final_h, final_c=None, *, order=None, lengths=None, resets=None,
-                initial_h=None, mask=None, zoneout_key=None, numbers=None, table=None, y=None,
-                Workspace workspace=None, int threads=1):
+                initial_h=None, mask=None, zoneout_key=None, numbers=None, table=None,
+                Attending attention=None, y=None, Workspace workspace=None, int threads=1):
         """Run every row's steps.
 
         Parameters
@@ -92,6 +93,9 @@ cdef class RecurrentKernel(CompiledCell):
         numbers, table : int32 ndarray of shape (B, T), and ndarray, optional
             x is rows of a table, of these numbers; `table` is what project makes of it. x is then
             not read.
+        attention : Attending, optional
+            Each step attends before it reads x, and writes its context into x. Neither resets nor
+            numbers may be given, and the cell must not be normalized.
         y : ndarray of shape (B, T, H), optional
             Written: every h, zeros past a row's end.
         workspace : Workspace, optional
@@ -102,7 +106,7 @@ cdef class RecurrentKernel(CompiledCell):
         cdef SequenceCall call = SequenceCall.__new__(SequenceCall)
         call.packed, call.x, call.order, call.lengths = packed, x, order, lengths
         call.resets, call.mask, call.zoneout_key = resets, mask, zoneout_key
-        call.numbers, call.table = numbers, table
+        call.numbers, call.table, call.attention = numbers, table, attention
         call.final_h, call.final_c, call.initial_h, call.y = final_h, final_c, initial_h, y
         call.threads = threads
         if workspace is not None:
@@ -114,7 +118,8 @@ cdef class RecurrentKernel(CompiledCell):
 
     def backward(self, packed, x, dict weights, Workspace workspace, dh, dc=None, *, order=None,
                  lengths=None, resets=None, mask=None, zoneout_key=None, numbers=None, table=None,
-                 dy=None, dict gradients, dx=None, d_table=None, int threads=1):
+                 Attending attention=None, dy=None, dict gradients, dx=None, d_table=None,
+                 int threads=1):
         """The backward pass of the last forward call with this workspace.
 
         Parameters
@@ -127,6 +132,9 @@ cdef class RecurrentKernel(CompiledCell):
             The kernel is read.
         numbers, table : int32 ndarray of shape (B, T), and ndarray of shape (n, I), optional
             x is rows of this table.
+        attention : Attending, optional
+            As forward has left it, after ``begin_backward``. dx then has no part of the contexts:
+            it has the shape (B, T, attention.read).
         workspace : Workspace
             As forward has left it. Its contents are overwritten.
         dh : ndarray of shape (B, H)
@@ -149,6 +157,7 @@ cdef class RecurrentKernel(CompiledCell):
         call.resets, call.mask, call.zoneout_key = resets, mask, zoneout_key
         call.weights, call.gradients = weights, gradients
         call.numbers, call.table, call.d_table = numbers, table, d_table
+        call.attention = attention
         call.dh, call.dc, call.dy, call.dx = dh, dc, dy, dx
         call.threads = threads
         if workspace is not None:

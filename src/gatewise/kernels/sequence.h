@@ -1,6 +1,7 @@
 // One call over whole sequences, and a band of its rows (_passes.pyx, _walk.pyx).
 #pragma once
 #include "apart.h"
+#include "attending.h"
 #include "lateness.h"
 #include "meeting.h"
 #include "table.h"
@@ -18,6 +19,7 @@ template <class R> struct gw_sequence {
     const int *numbers = nullptr;          // (batch, steps): x is rows of a table, and z (rows,
                                            // z_width) its x W + b
     gw_int z_steps = 1, z_width = 1;
+    const gw_attending<R> *attention = nullptr; // before each step; x is then written to
     const R *initial_h = nullptr; // (batch, width)
     const R *mask = nullptr;      // (batch, width) recurrent dropout
     R *y = nullptr;               // (batch, steps, width)

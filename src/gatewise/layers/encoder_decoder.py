@@ -183,7 +183,7 @@ class EncoderDecoder(Container):
             parts["keys"] = Dense(units, use_bias=False)
         for k in range(self.num_layers):
             attends = k == 0 and self.attention == "bahdanau"
-            layer = cell(units, return_sequences=not attends, return_state=True)
+            layer = cell(units, return_sequences=True, return_state=True)
             parts[f"decoder_{k}"] = AttendingDecoder(layer) if attends else layer
         if self.attention == "luong":
             parts["attention"] = Attention()

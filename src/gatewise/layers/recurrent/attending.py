@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gatewise import checks
+from gatewise.kernels._attending import Attending
 from gatewise.layers.attention import AdditiveAttention
 from gatewise.layers.dense import Dense
-from gatewise.layers.tape import Batch
+from gatewise.layers.tape import Batch, Steps
 from gatewise.layers.wrappers import Container
 
 if TYPE_CHECKING:
@@ -25,13 +28,13 @@ class AttendingDecoder(Container):
     """A recurrent layer whose step reads x_t and a context (Bahdanau et al. 2015).
 
     Each step attends with its state h' to a memory by :class:`AdditiveAttention`; the weighted mean
-    of the memory, the context, is read beside x_t. The loop over time is in Python; each step is
-    four calls of kernels for all rows.
+    of the memory, the context, is read beside x_t. The kernel of `layer` runs all of it.
 
     Parameters
     ----------
     layer : Recurrent
-        Its step: with ``return_state=True`` and without ``return_sequences``.
+        Its step: an LSTM, GRU or SimpleRNN with ``return_sequences=True``, ``return_state=True``
+        and the options that :class:`EncoderDecoder` gives it.
     **kwargs
         Options of :class:`Layer`.
 
@@ -39,7 +42,7 @@ class AttendingDecoder(Container):
     -----
     :meth:`run` takes ``[x, memory, keys, *states]``: x (batch, steps, features), the memory
     (batch, its steps, width), keys (batch, its steps, units) and the initial state of `layer`. It
-    returns ``[outputs, contexts, *states]``. Steps of x past a row's end are computed, too.
+    returns ``[outputs, contexts, *states]``, zeros past a row's end.
     """
 
     causal = False
@@ -73,49 +76,43 @@ class AttendingDecoder(Container):
         node: Hashable,
         weights: list[Array] | None = None,
     ) -> list[Batch]:
-        """Run all steps; `weights`, if given, receives those of each step, at inference only."""
+        """Run all steps; `weights`, if given, receives an array (batch, steps, memory's steps)."""
         x, memory, keys, *states = inputs
         batch, steps, features = x.values.shape
-        units, width = self.layer.units, memory.values.shape[2]
-        outputs = np.empty((batch, steps, units), self.dtype)
-        contexts = np.empty((batch, steps, width), self.dtype)
-        read = np.empty((steps, batch, 1, features + width), self.dtype)
-        for t in range(steps):
-            query = self.query.run(Batch(states[0].values[:, None]), tape, (node, "query", t))
-            given = [query, memory, keys]
-            if weights is None:
-                context = self.attention.run(given, tape, (node, "attention", t))
-            else:
-                context, found = self.attention.run_with_weights(given)
-                weights.append(found)
-            read[t, :, :, :features] = x.values[:, t : t + 1]
-            read[t, :, :, features:] = context.values
-            output, *states = self.layer.run([Batch(read[t]), *states], tape, (node, "layer", t))
-            outputs[:, t], contexts[:, t] = output.values, context.values[:, 0]
+        shape = (batch, steps, features + memory.values.shape[2])
+        checks.fits_memory(
+            math.prod(shape) + batch * steps * memory.values.shape[1],
+            self.dtype,
+            "the contexts of layer",
+            self.name,
+        )
+        read = np.zeros(shape, self.dtype)  # x beside the contexts, which the kernel writes
+        read[:, :, :features] = x.values
+        attention = Attending(
+            memory.values,
+            keys.values,
+            memory.lengths,
+            self.attention._parameters["scale"],
+            self.query._parameters["kernel"],
+            steps,
+            features,
+        )
+        given = Batch(read, None if x.lengths is None else Steps(x.lengths))
+        output, final = self.layer._run_from(given, states, tape, (node, "layer"), attention)
+        if weights is not None:
+            weights.append(attention.weights)
         if tape is not None:
-            tape.keep(node, (x.values.shape, memory.values.shape, keys.values.shape))
-        return [x.with_values(outputs), x.with_values(contexts), *states]
+            tape.keep(node, attention)
+        contexts = np.ascontiguousarray(read[:, :, features:])
+        return [x.with_values(output.values), x.with_values(contexts), *map(Batch, final)]
 
     def run_backward(self, gradients: Any, tape: Tape, node: Hashable, wanted: bool) -> list[Array]:
         """The gradients of all inputs, whether or not they are wanted."""
-        x_shape, memory_shape, keys_shape = tape.take(node)
-        d_outputs, d_contexts, *d_states = gradients
-        batch, steps, features = x_shape
-        dx = np.empty(x_shape, self.dtype)
-        d_memory, d_keys = np.zeros(memory_shape, self.dtype), np.zeros(keys_shape, self.dtype)
-        sizes = self.layer.state_sizes
-        d_states = list(d_states) or [np.zeros((batch, size), self.dtype) for size in sizes]
-        for t in range(steps - 1, -1, -1):
-            d_read, *d_states = self.layer.run_backward(
-                [d_outputs[:, t], *d_states], tape, (node, "layer", t), True
-            )
-            dx[:, t] = d_read[:, 0, :features]
-            d_context = d_read[:, :, features:] + d_contexts[:, t : t + 1]
-            d_query, d_value, d_key = self.attention.run_backward(
-                d_context, tape, (node, "attention", t), True
-            )
-            d_memory += d_value
-            d_keys += d_key
-            d_before = self.query.run_backward(d_query, tape, (node, "query", t), True)
-            d_states[0] += d_before[:, 0]
-        return [dx, d_memory, d_keys, *d_states]
+        attention = tape.take(node)
+        d_output, d_contexts, *d_states = gradients
+        attention.begin_backward(d_contexts)
+        d_states = d_states or [None] * len(self.layer.state_names)
+        dx, *d_states = self.layer.run_backward([d_output, *d_states], tape, (node, "layer"), True)
+        self.query._gradients["kernel"] += attention.d_query
+        self.attention._add_gradients(attention.d_scale, 0.0)
+        return [dx, attention.d_memory, attention.d_keys, *d_states]

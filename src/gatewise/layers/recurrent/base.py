@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from gatewise._typing import Array, Config
+    from gatewise.kernels._attending import Attending
     from gatewise.kernels._workspace import Workspace
     from gatewise.layers.step_ops import StepOp
     from gatewise.layers.tape import Lookup, Tape
@@ -392,10 +393,20 @@ class Recurrent(HasState):
         ]
 
     def _run_from(
-        self, inputs: Batch, states: list[Batch], tape: Tape | None, node: Hashable
+        self,
+        inputs: Batch,
+        states: list[Batch],
+        tape: Tape | None,
+        node: Hashable,
+        attention: Attending | None = None,
     ) -> tuple[Batch, list[Array]]:
-        """Return (output, final states) of a pass; `states` may be empty."""
+        """Return (output, final states) of a pass; `states` may be empty.
+
+        With `attention`, each step attends first, and writes into the inputs what it finds.
+        """
         walk, start, learned = self._prepare_walk(inputs, states, tape, node)
+        if attention is not None:
+            walk.options["attention"] = attention
         y, final = self._new_outputs(walk.x.shape[0], walk.x.shape[1])
         if len(final) > 1:  # the kernel reads the initial c here
             final[1][...] = 0 if start is None else start[1]
@@ -567,7 +578,9 @@ class Recurrent(HasState):
                 d_table = np.empty_like(walk.lookup.table)
             looked_up = {"table": walk.lookup.table, "d_table": d_table}
         if wanted and d_table is None:
-            dx = tape.scratch(node, x.shape, self._dtype)
+            attention = walk.options.get("attention")
+            features = x.shape[2] if attention is None else attention.read
+            dx = tape.scratch(node, (*x.shape[:2], features), self._dtype)
         with threads.single_threaded_blas(uses_blas(x.shape[2], self.units)):
             self._kernel.backward(
                 self._kernel.pack_backward(self._named),
