@@ -225,6 +225,21 @@ class GraphNetwork(Network):
             )
         return names, {k for k in range(len(self._graph.inputs)) if k in wanted}
 
+    def _holder(self, j: int = 0) -> Layer | None:
+        waiting = [self._graph.results[j]]
+        while waiting:
+            number = waiting.pop()
+            if number not in self._makers:
+                continue
+            call, index = self._makers[number]
+            inner = getattr(call.layer, "_inner", None)
+            found = call.layer if call.layer._holds_outputs else inner and inner._holder(index)
+            if found is not None:
+                return found
+            if call.layer.keeps_steps and not call.layer.reads_steps:
+                waiting += [call.sources[k] for k in self._followed_positions(call, index)]
+        return None
+
     def _output_lengths(self, lengths: Sequence[Array | None]) -> list[Array | None]:
         known: dict[int, Any] = dict(enumerate(lengths))
         for call in self._graph.calls:
@@ -482,11 +497,11 @@ class GraphNetwork(Network):
     def _run(self, inputs: Sequence[Batch], training: bool = False) -> list[Array]:
         batches = self._pass_of(inputs, training)
         found: list[Array] = []
-        for number, batch in zip(self._graph.results, batches):
+        for j, (number, batch) in enumerate(zip(self._graph.results, batches)):
             y = batch.values
             path = self._path(number)
             if path:
-                y = self._steps_back(batch, inputs[0].values, path)
+                y = self._steps_back(batch, inputs[0].values, path, j)
             # outputs may be one array, or inputs
             if any(np.may_share_memory(y, other) for other in [b.values for b in inputs] + found):
                 y = y.copy()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gatewise.errors import ConfigError
 from gatewise.layers.alone import apart
 from gatewise.layers.masks import counted_steps, ends, held
 from gatewise.layers.tape import Batch
@@ -78,6 +79,13 @@ class Network(SharedBuffer):
     @abc.abstractmethod
     def _behind(self, outputs: Iterable[int]) -> tuple[dict[Layer, set[str]], set[int]]:
         """Return what outputs, by number, depend on: names of parameters by layer, and inputs."""
+
+    @abc.abstractmethod
+    def _holder(self, j: int = 0) -> Layer | None:
+        """Return the layer with zero_output_for_mask=False that output `j` comes from, or None.
+
+        There may be layers between them that look at single steps.
+        """
 
     @abc.abstractmethod
     def _output_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
@@ -237,19 +245,26 @@ class Network(SharedBuffer):
             with self._guard.writing:
                 tape.settle()
 
-    def _steps_back(self, batch: Batch, x: Array, layers: list[Layer]) -> Array:
-        """Return an output with its steps where they were in x.
+    def _steps_back(self, batch: Batch, x: Array, layers: list[Layer], j: int = 0) -> Array:
+        """Return output `j` with its steps where they were in x.
 
         They are zero at steps that do not count; if a recurrent layer of `layers`, the last of
         which gives the output, has zero_output_for_mask=False and no layer behind it looks at
         other steps than its own, what the last step that counts gave.
+
+        Raises
+        ------
+        ConfigError
+            Such a layer is before one that merges arrays, or in a model inside.
         """
         y, steps = batch.values, batch.steps
         if steps is None:
             return apart(y, x)
+        lengths = steps.lengths
+        if lengths is not None and lengths.min(initial=y.shape[1]) < y.shape[1]:
+            self._refuse_hidden_holder(j, layers)
         if steps.places is not None:
             return self._held(steps.places.back(y), steps.places.mask, layers)
-        lengths = steps.lengths
         if lengths is not None and any(layer._holds_outputs for layer in layers):
             y = ends(lengths, y.shape[1]).back(y)
             return self._held(y, counted_steps(lengths, y.shape[:2]), layers)
@@ -257,6 +272,17 @@ class Network(SharedBuffer):
         if lengths is not None and not zeros_there and y.shape[1] > lengths.min(initial=y.shape[1]):
             return ends(lengths, y.shape[1]).back(y)
         return apart(y, x)
+
+    def _refuse_hidden_holder(self, j: int, layers: list[Layer]) -> None:
+        """Refuse to give zeros where a layer that is not among `layers` repeats its outputs."""
+        holder = self._holder(j)
+        if holder is not None and not any(layer._holds_outputs for layer in layers):
+            raise ConfigError(
+                f"layer {holder.name!r} has zero_output_for_mask=False, and its outputs are merged"
+                f" with others, or it is in a model inside, before they are output"
+                f" {self._output_names[j]!r} of model {self.name!r}: what is there at steps that do"
+                " not count is not computed; leave the argument out, which gives zeros"
+            )
 
     def _held(self, y: Array, mask: Array, layers: list[Layer]) -> Array:
         """Put the last counted output at steps that do not count, if a layer asks for it.

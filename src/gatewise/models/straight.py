@@ -94,6 +94,14 @@ class Straight(Network):
     def _behind(self, outputs: Iterable[int]) -> tuple[dict[Layer, set[str]], set[int]]:
         return {layer: layer._behind({0})[0] for layer in self._layers}, {0}
 
+    def _holder(self, j: int = 0) -> Layer | None:
+        for layer in reversed(self._layers):
+            inner = getattr(layer, "_inner", None)
+            found = layer if layer._holds_outputs else inner and inner._holder()
+            if found is not None or layer.reads_steps or not layer.keeps_steps:
+                return found
+        return None
+
     def _shapes_of_outputs(self) -> list[Shape]:
         """Return the shape of each output, None for free axes."""
         return [self.output_shape]

@@ -26,7 +26,7 @@ from gatewise.layers import (
     SimpleRNN,
     TimeDistributed,
 )
-from gatewise.models import Sequential
+from gatewise.models import Model, Sequential
 from gatewise.testing import check_gradients
 
 FEATURES = 3
@@ -217,6 +217,44 @@ def test_layers_that_look_at_several_steps_see_none_that_do_not_count(behind, rn
         for zero in (None, False)
     ]
     assert_same_bits(models[1].predict(x), models[0].predict(x))
+
+
+def behind_a_merge(kind, zero):
+    """Models in which a repeated output would meet other arrays, or is inside another model."""
+    x = Input((None, FEATURES), dtype="float64")
+    layer = LSTM(3, return_sequences=True, zero_output_for_mask=zero, name="held")
+    if kind == "merged":
+        return Model(x, Dense(2)(layer(x) + Dense(3)(x)), seed=0)
+    if kind == "two outputs":
+        y = layer(x)
+        return Model(x, [y, Dense(3)(x) * y], seed=0)
+    inner = Sequential([Input((None, FEATURES), dtype="float64"), layer], seed=1)
+    if kind == "inside a graph":
+        return Model(x, Dense(2)(inner(x)), seed=0)
+    return Sequential([inner, Dense(2)], seed=0)
+
+
+@pytest.mark.parametrize("kind", ["merged", "two outputs", "inside a graph", "inside a stack"])
+def test_what_would_be_repeated_is_not_silently_zero(kind, rng):
+    x = sequences(rng, 5, 6, FEATURES)
+    model = behind_a_merge(kind, False)
+    for given in ({"mask": MASK}, {"lengths": LENGTHS}):
+        with pytest.raises(ConfigError, match="'held' has zero_output_for_mask=False"):
+            model.predict(x, **given)
+    model.predict(x)
+    for zero in (None, True):
+        behind_a_merge(kind, zero).predict(x, mask=MASK)
+    if kind == "merged":  # the loss counts no such step
+        model.compile("sgd", "mse")
+        model.fit(x, rng.normal(size=(5, 6, 2)), mask=MASK, verbose=0)
+
+
+def test_a_layer_that_reads_other_steps_hides_a_repeated_output(rng):
+    x = Input((None, FEATURES), dtype="float64")
+    y = LSTM(3, return_sequences=True, zero_output_for_mask=False)(x)
+    y = GRU(2, return_sequences=True)(y + Dense(3)(x))
+    model = Model(x, y, seed=0)
+    assert not model.predict(sequences(rng, 5, 6, FEATURES), mask=MASK)[~MASK].any()
 
 
 def test_it_can_be_set_later_and_is_kept(rng):
