@@ -236,6 +236,19 @@ def test_equal_neighbours_need_a_step_between_them():
     fitted(SequenceTranscriber(**SMALL), X, ["aa", "ab"])
 
 
+def test_a_score_with_a_beam_is_that_of_its_predictions(spoken):
+    """Of outputs that are unsure, so that beams differ from the likeliest labels."""
+    X, y = spoken
+    transcriber = fitted(SequenceTranscriber(**SMALL | {"max_iter": 60}), X, y)
+    scores = [
+        1 - sum(map(distance, y, transcriber.predict(X, beam))) / sum(map(len, y))
+        for beam in (1, 8)
+    ]
+    assert scores[0] != scores[1]
+    assert transcriber.score(X, y) == pytest.approx(scores[0])
+    assert transcriber.score(X, y, beam=8) == pytest.approx(scores[1])
+
+
 def test_wrong_beams(spoken):
     X, y = spoken
     transcriber = fitted(SequenceTranscriber(**SMALL), X, y)
@@ -243,6 +256,8 @@ def test_wrong_beams(spoken):
         transcriber.predict(X, beam=0)
     with pytest.raises(DTypeError, match="beam is 1.5"):
         transcriber.predict(X, beam=1.5)
+    with pytest.raises(ConfigError, match="beam is 0; expected 1"):
+        transcriber.score(X, y, beam=0)
 
 
 @pytest.mark.parametrize("lists", [False, True])

@@ -391,6 +391,7 @@ class SequenceTranscriber(TargetEstimator):
         sample_weight: Any = None,
         groups: ArrayLike | None = None,
         time: ArrayLike | None = None,
+        beam: int = 1,
     ) -> float:
         """Return 1 - label error rate: 1 if all labels are right, and less than 0 at worst.
 
@@ -415,6 +416,8 @@ class SequenceTranscriber(TargetEstimator):
         time : array_like (rows,), or name of a column of X, default None
             With `groups`: time of each row of the long table, by which the rows of a sequence are
             sorted. None: they are in order.
+        beam : int, default 1
+            As in :meth:`predict`.
 
         Returns
         -------
@@ -426,15 +429,17 @@ class SequenceTranscriber(TargetEstimator):
         NotFittedError
             The estimator has not been fitted.
         ConfigError, ShapeError, DTypeError, NonFiniteError
-            X, groups or time is not as in `fit`, or y has other labels than rows of them.
+            X, groups or time is not as in `fit`, y has other labels than rows of them, or beam is
+            not a whole number from 1.
         """
+        beam = checks.whole_number(beam, "beam")
         sequences = self._read_to_predict(X, groups, time)
         entries = self._entries()
         if sequences.groups is not None:
             y = entries.by_sequence(y, sequences.groups, "y")
             sample_weight = entries.by_sequence(sample_weight, sequences.groups, "sample_weight")
         true = self._target.rows_of(y, len(sequences))
-        predicted = self._target.labels_in_rows(self._scores(sequences))
+        predicted = self._target.labels_in_rows(self._scores(sequences), beam)
         return 1.0 - label_error_rate(
             true, predicted, entries.read_weights(sample_weight, sequences)
         )

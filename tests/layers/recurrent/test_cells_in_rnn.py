@@ -220,6 +220,7 @@ def test_what_is_refused():
         (lambda: StackedRNN([]), ConfigError, "layers is empty"),
         (lambda: StackedRNNCells(LSTMCell(2)), DTypeError, "expected a list of cells"),
         (lambda: RNN([LSTMCell(2), "gru"]), DTypeError, "cell is 'gru'"),
+        (lambda: RNN(LSTMCell), DTypeError, "cell is <class .*LSTMCell'>; expected an object"),
         (lambda: StackedRNN([Dense(2)]), DTypeError, "expected a recurrent layer"),
         (lambda: StackedRNN([GRU(2, stateful=True)]), ConfigError, "set stateful of the stack"),
         (lambda: RNN(LSTMCell(2), dropout=0.1), ArgumentError, "takes no argument 'dropout'"),

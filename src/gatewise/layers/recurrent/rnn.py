@@ -89,7 +89,8 @@ class RNN(Stepwise):
     ) -> Any:
         if isinstance(cell, list | tuple):
             cell = StackedRNNCells(cell)
-        if cls is not RNN or not (isinstance(cell, StackedRNNCells) or hasattr(cell, "_layer")):
+        of_library = hasattr(cell, "_layer") and not isinstance(cell, type)
+        if cls is not RNN or not (isinstance(cell, StackedRNNCells) or of_library):
             return super().__new__(cls)  # a user-defined cell, or none: copies come without
         _refuse_options_of_cells(kwargs)
         options: Config = kwargs | {
