@@ -28,7 +28,7 @@ class Program:
     folder : path, optional
     """
 
-    def __init__(self, model, weights="float32", folder=None, flags=("-O1",)):
+    def __init__(self, model, weights="float32", folder=None, flags=("-O0",)):
         folder = Path(tempfile.mkdtemp() if folder is None else folder)
         self.export = export = model.export_c(folder, weights)
         library = folder / "model.so"

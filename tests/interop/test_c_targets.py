@@ -170,13 +170,18 @@ def compiled(command, folder, *flags, name="main"):
 
 @needs_compiler
 @pytest.mark.parametrize("weights", ["float32", "int8"])
-@pytest.mark.parametrize("flags", [("-O3",), ("-O3", "-march=native")], ids=" ".join)
+@pytest.mark.parametrize(
+    "flags",
+    [("-O2",), pytest.param(("-O3", "-march=native"), marks=pytest.mark.long)],
+    ids=" ".join,
+)
 def test_here(weights, flags, tmp_path):
     expected = written(model_of_all(), tmp_path, weights)
     compiled([COMPILER], tmp_path, *flags)
     check(output_of(["./main"], tmp_path), expected, weights, tmp_path)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 def test_clang(weights, tmp_path):
     if shutil.which("clang") is None:

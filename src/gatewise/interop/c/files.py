@@ -277,10 +277,11 @@ def _step(program: Program) -> str:
     for port in program.inputs:
         if port.size is not None:
             checks.append(f"if ({port.name} < 0 || {port.name} >= {port.size}) return -1;")
-    for port in program.inputs:
-        if port.mask is not None and port.size is not None:
+    # As in a stream: if several inputs are masked, it is at the same steps.
+    for port in [port for port in program.inputs if port.mask is not None][:1]:
+        if port.size is not None:
             checks.append(f"if ({port.name} == {int(port.mask)}) return 0;")
-        elif port.mask is not None:
+        else:
             value, x = number(port.mask), port.name
             checks += [
                 "{",

@@ -30,7 +30,10 @@ def number(value: float) -> str:
     >>> number(0.1)
     '0.1f'
     """
-    text = str(np.float32(value))
+    with np.errstate(over="ignore"):
+        text = str(np.float32(value))
+    if not np.isfinite(np.float32(text)):
+        raise NonFiniteError(f"{value} is {text} in float32; expected a finite number")
     return f"{text}f" if "." in text or "e" in text else f"{text}.0f"
 
 

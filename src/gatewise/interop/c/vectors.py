@@ -96,8 +96,9 @@ def quotient(op: QuotientOp, sheet: Sheet) -> None:
 def rectifier(op: RectifierOp, sheet: Sheet) -> None:
     """``min(x, most)`` above the threshold, else ``slope (x - threshold)``; y may be x."""
     sheet.title = f"Rectifier of {op.width} numbers"
-    threshold, most = number(op.threshold), number(op.most)
-    above = "x[j]" if np.isinf(op.most) else f"(x[j] < {most} ? x[j] : {most})"
+    threshold, above = number(op.threshold), "x[j]"
+    if not np.isinf(op.most):
+        above = f"(x[j] < {number(op.most)} ? x[j] : {number(op.most)})"
     below = f"{number(op.slope)} * (x[j] - {threshold})" if op.slope else "0.0f"
     sheet.loop(op.width, f"y[j] = x[j] > {threshold} ? {above} : {below};")
 
