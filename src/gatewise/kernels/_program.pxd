@@ -1,5 +1,6 @@
 # The C++ structures of program.h, and what runs them.
-from gatewise.kernels._table cimport gw_activation, gw_cell, gw_family, gw_int, gw_row, gw_table
+from gatewise.kernels._table cimport gw_activation, gw_cell, gw_family, gw_int, gw_narrow_part
+from gatewise.kernels._table cimport gw_row, gw_table
 
 cdef extern from "program.h" nogil:
     int GW_CELL_OP, GW_SCAN_OP, GW_DENSE_OP, GW_ACTIVATION_OP, GW_SOFTMAX_OP, GW_AFFINE_OP
@@ -30,6 +31,13 @@ cdef extern from "program.h" nogil:
         R *h[2]
         R *c
         int odd
+        const gw_narrow_part *narrow
+        int narrow_count
+        const R *bias
+        R *z
+        gw_int sum_count
+        unsigned char *given
+        gw_int given_size
         R *gates
         R *kept
         int gate_count

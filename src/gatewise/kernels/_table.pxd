@@ -152,6 +152,12 @@ cdef extern from "table.h" nogil:
         const float *scales
         const int *sums
 
+    cdef cppclass gw_narrow_part:
+        const gw_narrow *matrix
+        int of_h
+        int gives
+        gw_int first
+
     cdef cppclass gw_table[R]:
         gw_family[R] rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru
         void (*scan_gates)(const gw_activation[R] *, int lstm, R *g, R *a, gw_int n,

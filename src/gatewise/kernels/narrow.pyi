@@ -1,5 +1,15 @@
 from gatewise._typing import Array
 
+class NarrowSums:
+    count: int
+    columns: int
+    given: int
+    bias: Array
+    floats: Array | None
+    def __init__(self, parts: list[tuple[Array, bool, int]], bias: Array, storage: str) -> None: ...
+    @property
+    def nbytes(self) -> int: ...
+
 class NarrowMatrix:
     storage: str
     inputs: int

@@ -61,6 +61,36 @@ cdef class NarrowMatrix:
             table32().narrow_product(&self.matrix, pg, stride, n, pz, self.columns, backwards)
 
 
+cdef class NarrowSums:
+    """Sums b + x W + h' U, whose weights are narrow: parts of their columns one after the other.
+
+    Parameters
+    ----------
+    parts : list of (ndarray of float32 (inputs, columns), bool, int)
+        Weights, at most 3; whether they multiply h' instead of x; the first of their columns.
+    bias : ndarray of float32, shape (columns,)
+    storage : {"bfloat16", "int8"}
+    """
+
+    def __init__(self, list parts, bias, str storage):
+        cdef NarrowMatrix matrix
+        cdef int k
+        self.bias, self.columns, self.count = bias, len(bias), len(parts)
+        self.matrices = []
+        for k, (w, of_h, first) in enumerate(parts):
+            matrix = NarrowMatrix(np.ascontiguousarray(w), storage)
+            self.matrices.append(matrix)
+            self.parts[k].matrix = &matrix.matrix
+            self.parts[k].of_h, self.parts[k].first = of_h, first
+            self.parts[k].gives = k == 0 or of_h != parts[k - 1][1]
+            self.given = max(self.given, table32().narrow_given(&matrix.matrix))
+
+    @property
+    def nbytes(self):
+        """Bytes of the weights, int."""
+        return sum(matrix.nbytes for matrix in self.matrices)
+
+
 cdef object _aligned(array):
     """The array on a cache line."""
     copy = aligned_empty(array.shape, array.dtype)

@@ -1,4 +1,4 @@
-"""Weights as bfloat16 or int8, and how far they are then from what they were."""
+"""Weights as bfloat16 or int8."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from gatewise._typing import Array
 
-__all__ = ["STORAGES", "bfloat16", "int8", "panels", "relative_error", "widened"]
+__all__ = ["STORAGES", "bfloat16", "int8", "panels", "rounded", "widened"]
 
 STORAGES = ("float32", "bfloat16", "int8")  # in the order of gw_storage in table.h
 
@@ -69,38 +69,31 @@ def int8(w: Array) -> tuple[Array, Array]:
     return np.rint(np.clip(w / steps, -127, 127)).astype(np.int8), scales
 
 
-def relative_error(w: Array, storage: str) -> float:
-    """Return the root mean square of the rounding of weights, over that of the weights.
-
-    It is that of the worst column: what one unit loses.
+def rounded(w: Array, storage: str) -> Array:
+    """Return weights as a narrow type has them.
 
     Parameters
     ----------
     w : ndarray of float32, shape (inputs, columns)
-        The weights.
+        Finite numbers.
     storage : {"bfloat16", "int8"}
-        What they become.
+        The type.
 
     Returns
     -------
-    float
-        0 if all weights stay what they are.
+    ndarray of float64, the shape of `w`
+        The numbers that take the place of `w` in products.
 
     Examples
     --------
     >>> import numpy as np
-    >>> relative_error(np.ones((3, 2), np.float32), "int8")
-    0.0
+    >>> rounded(np.ones((1, 2), np.float32), "int8").tolist()
+    [[1.0, 1.0]]
     """
     if storage == "bfloat16":
-        rounded = widened(bfloat16(w)).astype(np.float64)
-    else:
-        numbers, scales = int8(w)
-        rounded = numbers * scales.astype(np.float64)
-    squares = (w.astype(np.float64) ** 2).sum(axis=0)
-    errors = ((rounded - w) ** 2).sum(axis=0)
-    ratios = errors[squares > 0] / squares[squares > 0]
-    return float(np.sqrt(ratios.max(initial=0.0)))
+        return widened(bfloat16(w)).astype(np.float64)
+    numbers, scales = int8(w)
+    return numbers * scales.astype(np.float64)
 
 
 def panels(w: Array, columns: int, together: int) -> Array:

@@ -73,6 +73,15 @@ template <class R> struct gw_step_op {
     R *h[2] = {}, *c = nullptr;                              // (rows, cell.width), (rows, units)
     int odd = 0;                                             // which of h holds the state
 
+    // sums with narrow weights (narrow.h), float32 only; narrow_count 0: there are none
+    const gw_narrow_part *narrow = nullptr;
+    int narrow_count = 0;
+    const R *bias = nullptr;        // (sum_count,)
+    R *z = nullptr;                 // (rows, sum_count) a cell's sums
+    gw_int sum_count = 0;
+    unsigned char *given = nullptr; // (rows, given_size) x or h' as the products read them
+    gw_int given_size = 0;
+
     // minimal cells
     R *gates = nullptr, *kept = nullptr; // (rows, gates * units), (rows, units)
     int gate_count = 0;
@@ -126,6 +135,37 @@ template <class R> static bool is_active(const gw_program<R> *p, gw_int row) {
     return !p->active || p->active[row];
 }
 
+// ---- sums with narrow weights
+
+// out (rows, sum_count) = bias + x W + h U.
+template <class R>
+static void narrow_sums(const gw_program<R> *p, const gw_step_op<R> &op, const gw_table<R> *table,
+                        const R *x, const R *h, R *out) {
+    for (gw_int r = 0; r < p->rows; r++)
+        memcpy(out + r * op.sum_count, op.bias, op.sum_count * sizeof(R));
+    for (int k = 0; k < op.narrow_count; k++) {
+        const gw_narrow_part &part = op.narrow[k];
+        const R *from = part.of_h ? h : x;
+        if (part.gives)
+            for (gw_int r = 0; r < p->rows; r++)
+                table->narrow_give(part.matrix, (const float *)(from + r * part.matrix->inputs),
+                                   op.given + r * op.given_size);
+        table->narrow_product(part.matrix, op.given, op.given_size, p->rows,
+                              (float *)(out + part.first), op.sum_count, p->steps & 1);
+    }
+}
+
+// out (rows, columns) = act(x W + b).
+template <class R>
+static void product(const gw_program<R> *p, const gw_step_op<R> &op, const gw_table<R> *table,
+                    const R *x, gw_int inputs, gw_int columns, const gw_activation<R> &act,
+                    R *out) {
+    if (!op.narrow_count)
+        return table->dense(x, op.packed, p->rows, inputs, columns, &act, out);
+    narrow_sums(p, op, table, x, x, out);
+    table->activate(&act, out, out, p->rows * columns);
+}
+
 // ---- cells
 
 // As in _walk.pyx: every other step takes the pieces in reverse, so that it finds in the cache what
@@ -143,7 +183,9 @@ static void phase_of_cell(const gw_step_op<R> &op, const gw_row<R> *rows, gw_int
     }
 }
 
-template <class R> static void step_of_cell(const gw_program<R> *p, gw_step_op<R> &op) {
+template <class R>
+static void step_of_cell(const gw_program<R> *p, gw_step_op<R> &op, const gw_table<R> *table) {
+    if (op.narrow_count) narrow_sums(p, op, table, op.in, op.h[op.odd], op.z);
     const gw_row<R> *rows = op.odd ? op.before_odd : op.before_even;
     gw_int n = p->rows;
     if (p->active) {
@@ -164,7 +206,7 @@ template <class R>
 static void step_of_scan(const gw_program<R> *p, gw_step_op<R> &op, const gw_table<R> *table) {
     const gw_int H = op.width, G = op.gate_count * H;
     const gw_activation<R> linear;
-    table->dense(op.in, op.packed, p->rows, op.inputs, G, &linear, op.gates);
+    product(p, op, table, op.in, op.inputs, G, linear, op.gates);
     table->scan_gates(&op.act, op.gate_count == 3, op.gates, op.kept, p->rows, H);
     gw_scan<R> s;
     s.steps = s.length = 1, s.units = H, s.width = G, s.act = op.act;
@@ -207,7 +249,7 @@ static void convolve(const gw_program<R> *p, gw_step_op<R> &op, const gw_table<R
     else
         for (gw_int r = 0; r < p->rows; r++)
             memcpy(op.windows + r * size, window_of(op, r), size * sizeof(R));
-    table->dense(windows, op.packed, p->rows, size, op.width, &op.act, op.out);
+    product(p, op, table, windows, size, op.width, op.act, op.out);
 }
 
 template <class R>
@@ -345,10 +387,10 @@ template <class R>
 static void run_op(const gw_program<R> *p, gw_step_op<R> &op, const gw_table<R> *table) {
     const gw_int n = p->rows * op.width;
     switch (op.kind) {
-    case GW_CELL_OP: return step_of_cell(p, op);
+    case GW_CELL_OP: return step_of_cell(p, op, table);
     case GW_SCAN_OP: return step_of_scan(p, op, table);
     case GW_DENSE_OP:
-        return table->dense(op.in, op.packed, p->rows, op.inputs, op.width, &op.act, op.out);
+        return product(p, op, table, op.in, op.inputs, op.width, op.act, op.out);
     case GW_ACTIVATION_OP: return table->activate(&op.act, op.in, op.out, n);
     case GW_SOFTMAX_OP: return table->softmax(op.in, op.out, p->rows, op.width);
     case GW_AFFINE_OP: return affine(op, p->rows);

@@ -23,6 +23,7 @@ from gatewise.kernels._program cimport gw_clear_ops, gw_enter, gw_leave, gw_new_
 from gatewise.kernels._program cimport gw_program, gw_run_block, gw_run_step, gw_settle
 from gatewise.kernels._program cimport gw_step_op, gw_strip
 from gatewise.kernels._table cimport gw_activation, gw_int, gw_row, gw_table, table32, table64
+from gatewise.kernels.narrow cimport NarrowSums
 from gatewise.errors import StateError
 from gatewise.kernels.program_parts import CellMemory, RunningMemory, WindowMemory, work_of, zeros
 
@@ -339,7 +340,7 @@ cdef object load_ops(Program self, gw_program[floating] *p, const gw_table[float
         o.out = <floating *>cnp.PyArray_DATA(target)
         o.settles = vector.role == "answer"
         if op.operation == "cell":
-            load_cell(self, o, k, op, packed)
+            load_cell(self, o, table, k, op, packed)
         elif op.operation in ("convolution", "depthwise", "pooling"):
             load_window(self, o, table, op, packed)
         elif op.operation == "merge":
@@ -349,7 +350,8 @@ cdef object load_ops(Program self, gw_program[floating] *p, const gw_table[float
     return None
 
 
-cdef object load_cell(Program self, gw_step_op[floating] *o, Py_ssize_t k, op, packed):
+cdef object load_cell(Program self, gw_step_op[floating] *o, const gw_table[floating] *table,
+                      Py_ssize_t k, op, packed):
     """A cell of recurrent.pyx, or a minimal one of scan.pyx."""
     cdef int typenum = number_of(<floating *>NULL)
     cdef CompiledCell compiled
@@ -361,7 +363,7 @@ cdef object load_cell(Program self, gw_step_op[floating] *o, Py_ssize_t k, op, p
     o.settles = False
     if not isinstance(op.kernel, CompiledCell):
         o.kind, o.gate_count = GW_SCAN_OP, op.kernel.saved
-        o.packed = <const floating *>cnp.PyArray_DATA(packed)
+        load_product(self, o, packed, table.dense_size(op.inputs, o.gate_count * H))
         set_activation(&o.act, op.kernel.act)
         o.gates = <floating *>cnp.PyArray_DATA(self.memory((n, o.gate_count * H)))
         o.kept = <floating *>cnp.PyArray_DATA(self.memory((n, H)))
@@ -373,6 +375,11 @@ cdef object load_cell(Program self, gw_step_op[floating] *o, Py_ssize_t k, op, p
         o.cell, o.family = compiled.cell32, family32(compiled)
     else:
         o.cell, o.family = compiled.cell64, family64(compiled)
+    cdef floating *z = NULL
+    if isinstance(packed, NarrowSums):
+        load_narrow(self, o, <NarrowSums>packed)
+        o.z = z = <floating *>cnp.PyArray_DATA(self.memory((n, o.sum_count)))
+        o.cell.sums_given, packed = True, packed.floats
     o.cell.weights = <const floating *>needed_pointer(
         packed, typenum, 1, o.family.forward_size(&o.cell)
     )
@@ -383,7 +390,6 @@ cdef object load_cell(Program self, gw_step_op[floating] *o, Py_ssize_t k, op, p
     o.before_even = <gw_row[floating] *>cnp.PyArray_DATA(self.memory_of_rows(sizeof(rows[0])))
     o.before_odd = <gw_row[floating] *>cnp.PyArray_DATA(self.memory_of_rows(sizeof(rows[0])))
     o.chosen = <gw_row[floating] *>cnp.PyArray_DATA(self.memory_of_rows(sizeof(rows[0])))
-    cdef floating *z = NULL
     cdef floating *norm_h = NULL
     cdef floating *scratch = NULL
     cdef floating *gates = NULL
@@ -406,7 +412,9 @@ cdef object load_cell(Program self, gw_step_op[floating] *o, Py_ssize_t k, op, p
             rows[r].h1 = o.h[1 - way] + r * P
             if o.c != NULL:
                 rows[r].c0 = rows[r].c1 = o.c + r * H
-            if z != NULL:
+            if o.cell.sums_given:
+                rows[r].z = z + r * o.sum_count
+            elif z != NULL:
                 rows[r].z = rows[r].norm_x = z + r * compiled.x_gates * H
                 rows[r].norm_h = norm_h + r * compiled.saved * H
                 rows[r].scratch = scratch + r * 2 * H
@@ -414,6 +422,24 @@ cdef object load_cell(Program self, gw_step_op[floating] *o, Py_ssize_t k, op, p
                 rows[r].unprojected = unprojected + r * H
             if gates != NULL:
                 rows[r].gates = gates + r * compiled.saved * H
+    return None
+
+
+cdef object load_product(Program self, gw_step_op[floating] *o, packed, Py_ssize_t size):
+    """The weights of a product with one matrix."""
+    if isinstance(packed, NarrowSums):
+        return load_narrow(self, o, <NarrowSums>packed)
+    o.packed = <const floating *>needed_pointer(packed, number_of(<floating *>NULL), 1, size)
+    return None
+
+
+cdef object load_narrow(Program self, gw_step_op[floating] *o, NarrowSums sums):
+    """Sums with narrow weights, and the memory for what they multiply; float32 only."""
+    o.narrow, o.narrow_count, o.sum_count = sums.parts, sums.count, sums.columns
+    o.bias = <const floating *>needed_pointer(sums.bias, cnp.NPY_FLOAT32, 1, sums.columns)
+    given = zeros((self.rows, sums.given), np.uint8)
+    self.held.append(given)
+    o.given, o.given_size = <unsigned char *>cnp.PyArray_DATA(given), sums.given
     return None
 
 
@@ -440,9 +466,7 @@ cdef object load_window(Program self, gw_step_op[floating] *o, const gw_table[fl
     if op.operation == "convolution":
         o.kind = GW_CONVOLUTION_OP
         o.windows = <floating *>cnp.PyArray_DATA(self.memory((self.rows, op.window * width)))
-        o.packed = <const floating *>needed_pointer(
-            packed, typenum, 1, table.dense_size(op.window * width, op.width)
-        )
+        load_product(self, o, packed, table.dense_size(op.window * width, op.width))
     else:
         o.kind = GW_DEPTHWISE_OP
         o.packed = <const floating *>needed_elements(op.kernel, typenum, op.window * width)
@@ -470,9 +494,7 @@ cdef object load_plain(Program self, gw_step_op[floating] *o, const gw_table[flo
     cdef str what = op.operation
     if what == "dense":
         o.kind = GW_DENSE_OP
-        o.packed = <const floating *>needed_pointer(
-            packed, typenum, 1, table.dense_size(op.inputs, op.width)
-        )
+        load_product(self, o, packed, table.dense_size(op.inputs, op.width))
         set_activation(&o.act, op.activation)
     elif what == "activation":
         o.kind = GW_ACTIVATION_OP

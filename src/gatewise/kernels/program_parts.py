@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise.kernels import dense
+from gatewise.kernels._cell import CompiledCell
 from gatewise.kernels._memory import aligned_empty
+from gatewise.kernels.narrow import NarrowSums
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,8 +111,18 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return array
 
 
-def pack(op: Any) -> Array | None:
-    """Return the weights of an operation as a step reads them; None if it has none to pack."""
+def pack(op: Any, storage: str) -> Array | NarrowSums | None:
+    """Return the weights of an operation as a step reads them; None if it has none to pack.
+
+    Parameters
+    ----------
+    op : StepOp
+        An operation of layers/step_ops.py.
+    storage : {"float32", "float64", "bfloat16", "int8"}
+        Type of the weights of its products.
+    """
+    if storage in ("bfloat16", "int8"):
+        return _pack_narrow(op, storage)
     if op.operation == "cell":
         return op.kernel.pack_forward(op.weights)
     if op.operation == "dense":
@@ -118,6 +130,59 @@ def pack(op: Any) -> Array | None:
     if op.operation == "convolution":
         return dense.pack(op.kernel.reshape(-1, op.width), op.bias)
     return None
+
+
+def why_not_narrow(op: Any) -> str:
+    """Return why the weights of an operation cannot be narrower than float32; "": they can."""
+    if op.operation != "cell" or not isinstance(op.kernel, CompiledCell):
+        return ""
+    options = op.kernel.options
+    if options.layer_normalization:
+        return "its sums are normalized one by one"
+    if options.projection is not None:
+        return "it projects its state"
+    if op.kernel.family == "gru" and not options.reset_after and options.candidate != "input":
+        return "its reset gate comes before the product (reset_after=False)"
+    return ""
+
+
+def matrices_of(op: Any) -> dict[str, Array]:
+    """Return the matrices of an operation's products, (inputs, columns), by name."""
+    if op.operation == "cell":
+        names = ("kernel", "recurrent_kernel")
+        return {name: op.weights[name] for name in names if op.weights.get(name) is not None}
+    if op.operation in ("dense", "convolution"):
+        return {"kernel": op.kernel.reshape(-1, op.kernel.shape[-1])}
+    return {}
+
+
+def _pack_narrow(op: Any, storage: str) -> NarrowSums | None:
+    matrices = matrices_of(op)
+    if not matrices:
+        return None
+    kernel, recurrent = matrices["kernel"], matrices.get("recurrent_kernel")
+    given = op.weights.get("bias") if op.operation == "cell" else op.bias
+    bias = np.zeros(kernel.shape[1], np.float32) if given is None else given.copy()
+    parts = [(kernel, False, 0)]
+    if recurrent is not None and op.kernel.family == "gru" and op.kernel.options.reset_after:
+        # z and r have one sum each, n has two: x W_n + b_n, then h' U_n + b_r
+        units = op.kernel.units
+        inner = op.weights.get("recurrent_bias")
+        inner = np.zeros(3 * units, np.float32) if inner is None else inner
+        bias[: 2 * units] += inner[: 2 * units]
+        bias = np.concatenate([bias, inner[2 * units :]])
+        parts += [
+            (recurrent[:, : 2 * units], True, 0),
+            (recurrent[:, 2 * units :], True, 3 * units),
+        ]
+    elif recurrent is not None:
+        parts.append((recurrent, True, 0))
+    sums = NarrowSums(parts, bias, storage)
+    if recurrent is not None:
+        packed = op.kernel.pack_forward(op.weights)
+        # only peepholes are read: other memory is never touched, and the system gives none
+        sums.floats = packed if op.kernel.options.peepholes else aligned_empty(packed.shape, "f4")
+    return sums
 
 
 def work_of(op: Any) -> int:

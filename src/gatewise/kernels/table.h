@@ -223,6 +223,14 @@ struct gw_narrow {
     const int *sums = nullptr;     // (blocks, columns, filled up to whole panels)
 };
 
+// A part of sums b + x W + h' U: columns from `first` on.
+struct gw_narrow_part {
+    const gw_narrow *matrix = nullptr;
+    int of_h = 0;  // it multiplies h', not x
+    int gives = 0; // the part before has read another vector
+    gw_int first = 0;
+};
+
 template <class R> struct gw_table {
     gw_family<R> rnn, lstm, gru, normalized_rnn, normalized_lstm, normalized_gru;
 

@@ -10,16 +10,17 @@ import numpy as np
 
 from gatewise import checks, threads
 from gatewise.errors import ConfigError, DTypeError, ShapeError, StateError
-from gatewise.kernels.program_parts import pack
 from gatewise.transaction import Transaction
 
 from .step_plan import step_plan
 from .stream_inputs import StreamInputs
+from .stream_weights import packs_of, storage_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gatewise._typing import Array, ArrayLike, IntArray
+    from gatewise.kernels.narrow import NarrowSums
 
     from .step_plan import StepPlan
 
@@ -29,7 +30,8 @@ class Prepared:
     """A plan and its packed weights, which all streams of a model share until they change."""
 
     plan: StepPlan
-    packs: list[Array | None]
+    weights: str
+    packs: list[Array | NarrowSums | None]
 
 
 class Stream(StreamInputs):
@@ -48,8 +50,10 @@ class Stream(StreamInputs):
         A built model, each layer of which computes a step from this step and earlier ones.
     batch : int, default 1
         Number of sequences that take their steps together, from 1.
-    weights : {"float32", "float64"}, optional
-        Type in which the weights are stored. None: that of the model.
+    weights : {"float32", "bfloat16", "int8", "float64"}, optional
+        Type in which the weights of products are stored. None: that of the model. bfloat16 and int8
+        make steps of wide layers faster, and their outputs less exact; docs/streaming.md has
+        figures. x, states and sums stay float32 (int8: 16 bits of x and h are multiplied).
     matmul_precision : None
         There is no other choice.
 
@@ -91,12 +95,7 @@ class Stream(StreamInputs):
         rows = checks.whole_number(batch, "batch")
         if matmul_precision is not None:
             raise ConfigError(f"matmul_precision is {matmul_precision!r}; expected None")
-        prepared = _prepared_for(model)
-        if weights not in (None, prepared.plan.dtype):
-            raise ConfigError(
-                f"weights is {weights!r}; expected None, or {prepared.plan.dtype!r}, the type of"
-                f" model {model.name!r}"
-            )
+        prepared = _prepared_for(model, weights)
         self._model: Any = model
         self._begin(prepared, rows)
 
@@ -129,7 +128,7 @@ class Stream(StreamInputs):
 
     def _description(self) -> str:
         rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
-        return f"<Stream of model {self._name!r}, {rows}, {self._prepared.plan.dtype}>"
+        return f"<Stream of model {self._name!r}, {rows}, {self._prepared.weights}>"
 
     # ---- steps
 
@@ -402,7 +401,7 @@ class Stream(StreamInputs):
             raise StateError(
                 "a stream from a pickle has no model to refresh from; give one: refresh(model)"
             )
-        prepared = _prepared_for(model)
+        prepared = _prepared_for(model, self._prepared.weights)
         difference = _difference(self._prepared.plan, prepared.plan)
         if difference:
             raise ConfigError(
@@ -426,7 +425,8 @@ class Stream(StreamInputs):
             state, steps = self._read_state(), self._steps
         finally:
             self._leave()
-        return _restored, (self._prepared.plan, self.rows, state, steps)
+        prepared = self._prepared
+        return _restored, (prepared.plan, prepared.weights, self.rows, state, steps)
 
     def __copy__(self) -> Self:
         self._enter()
@@ -447,16 +447,21 @@ class Stream(StreamInputs):
 
 def stream_of(model: Any, plan: StepPlan, rows: int) -> Stream:
     """Return a stream that runs a plan made of a model's; all rows begin."""
-    rows = checks.whole_number(rows, "batch")
+    return _made(model, Prepared(plan, plan.dtype, packs_of(plan, plan.dtype)), rows)
+
+
+def _made(model: Any, prepared: Prepared, rows: int) -> Stream:
     made = Stream.__new__(Stream)
     made._model = model
-    made._begin(Prepared(plan, _packs_of(plan)), rows)
+    made._begin(prepared, checks.whole_number(rows, "batch"))
     return made
 
 
-def _restored(plan: StepPlan, rows: int, state: dict[str, Array], steps: int) -> Stream:
+def _restored(
+    plan: StepPlan, weights: str, rows: int, state: dict[str, Array], steps: int
+) -> Stream:
     """Return a stream from a pickle."""
-    made = stream_of(None, plan, rows)
+    made = _made(None, Prepared(plan, weights, packs_of(plan, weights)), rows)
     made._write_state(state, steps)
     return made
 
@@ -471,24 +476,24 @@ def _with_steps(inputs: list[Array], planned: Any) -> list[Array]:
 
 # ---- prepared weights
 
-# The last that were made for a model, as long as a stream uses them.
-_last: weakref.WeakKeyDictionary[Any, weakref.ref[Prepared]] = weakref.WeakKeyDictionary()
+# The last that were made for a model and a type, as long as a stream uses them.
+_last: weakref.WeakKeyDictionary[Any, dict[str, weakref.ref[Prepared]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def _prepared_for(model: Any) -> Prepared:
+def _prepared_for(model: Any, weights: str | None) -> Prepared:
     """Return the plan and packed weights of a model, those of an older stream if they are equal."""
     plan = step_plan(model)
-    known = _last.get(model)
+    kind = storage_of(plan, weights)
+    made = _last.setdefault(model, {})
+    known = made.get(kind)
     before = None if known is None else known()
     if before is not None and not _difference(before.plan, plan, values=True):
         return before
-    made = Prepared(plan, _packs_of(plan))
-    _last[model] = weakref.ref(made)
-    return made
-
-
-def _packs_of(plan: StepPlan) -> list[Array | None]:
-    return [pack(planned.op) for planned in plan.ops]
+    prepared = Prepared(plan, kind, packs_of(plan, kind))
+    made[kind] = weakref.ref(prepared)
+    return prepared
 
 
 def _difference(plan: StepPlan, other: StepPlan, values: bool = False) -> str:
