@@ -62,7 +62,7 @@ cdef class Program:
     cdef readonly bint plain
     cdef bint is64, whole, releases
     cdef int typenum, busy
-    cdef list packs, held, buffers, memories  # arrays stay where they are while pointers to them
+    cdef list packs, held, buffers, memories  # they own the memory that the operations point to
     cdef Py_ssize_t size                                   # of whole numbers
     cdef Py_ssize_t in_width, out_width, in_bytes, out_bytes
     cdef char *in_data
@@ -107,10 +107,14 @@ cdef class Program:
             if number < 0:
                 return self._step_other(x, out)
         else:
-            axes = self.axes_of(x)
+            read = x
+            axes = self.axes_of(read)
+            if axes == 0:
+                read = self.narrowed(x)
+                axes = 0 if read is None else self.axes_of(read)
             if axes == 0:
                 return self._step_other(x, out)
-            source = cnp.PyArray_DATA(<cnp.ndarray>x)
+            source = cnp.PyArray_DATA(<cnp.ndarray>read)
         if out is None:
             shape[axes - 1] = self.out_width
             shape[0] = self.out_width if axes == 1 else self.rows
@@ -163,6 +167,28 @@ cdef class Program:
         if self.is64:
             return axes if table64().first_nonfinite(<double *>cnp.PyArray_DATA(a), n) == n else 0
         return axes if table32().first_nonfinite(<float *>cnp.PyArray_DATA(a), n) == n else 0
+
+    cdef object narrowed(self, x):
+        """A float64 array as the float32 that the model reads; None if x is another one."""
+        cdef cnp.ndarray a, made
+        cdef const double *source
+        cdef float *target
+        cdef Py_ssize_t k
+        if self.is64 or self.whole or not cnp.PyArray_CheckExact(x):
+            return None
+        a = <cnp.ndarray>x
+        if not (
+            cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT64 and cnp.PyArray_IS_C_CONTIGUOUS(a)
+            and cnp.PyArray_ISBEHAVED_RO(a)
+        ):
+            return None
+        made = cnp.PyArray_EMPTY(
+            cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.NPY_FLOAT32, 0
+        )
+        source, target = <const double *>cnp.PyArray_DATA(a), <float *>cnp.PyArray_DATA(made)
+        for k in range(cnp.PyArray_SIZE(a)):
+            target[k] = <float>source[k]  # infinity, if it is too large: it is refused
+        return made
 
     cdef bint can_write(self, out, int axes) noexcept:
         """Whether the output, with this number of axes, can be written to `out`."""

@@ -23,7 +23,10 @@ class CellMemory:
     """The states of a cell; h has two places, which take turns."""
 
     def __init__(self, k: int, op: Any, h: Array, c: Array | None) -> None:
-        self.k, self.op, self.h, self.c = k, op, h, c
+        self.k: int = k
+        self.op: Any = op
+        self.h: Array = h
+        self.c: Array | None = c
 
     def arrays(self, program: Any) -> Iterable[tuple[str, Array, Array]]:
         """(name, array, initial value) of each state."""
@@ -50,10 +53,12 @@ class WindowMemory:
     """The last steps of a window, the oldest first (gw_ring of program.h)."""
 
     def __init__(self, op: Any, ring: Array, at: Array) -> None:
-        self.op, self.ring, self.at = op, ring, at
-        self.reach = (op.window - 1) * op.dilation
-        self.repeats = ring.shape[3] // op.inputs
-        self.name = f"{op.name}/window"
+        self.op: Any = op
+        self.ring: Array = ring
+        self.at: Array = at
+        self.reach: int = (op.window - 1) * op.dilation
+        self.repeats: int = ring.shape[3] // op.inputs
+        self.name: str = f"{op.name}/window"
 
     def place(self, k: int) -> tuple[Array, Array, Array]:
         """Index of the step number k of those that are remembered, of each row."""
@@ -84,7 +89,7 @@ class RunningMemory:
     """The maximum or the sum of all steps so far, and their number."""
 
     def __init__(self, op: Any, values: Array, count: Array) -> None:
-        self.arrays = {
+        self.arrays: dict[str, Array] = {
             f"{op.name}/{'maximum' if op.maximum else 'sum'}": values,
             f"{op.name}/steps": count,
         }
