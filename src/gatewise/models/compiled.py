@@ -21,6 +21,7 @@ from gatewise.training.places import refuse_unordered
 from gatewise.training.run import Run
 from gatewise.transaction import Transaction, draws_of, value_of
 
+from .kept_slots import slots_of
 from .network import Network
 from .objectives import Objective, choose_objectives, refuse_equal_names
 from .outputs import check_outputs
@@ -146,6 +147,7 @@ class CompiledNetwork(Network):
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         moment = state.pop("_moment", None)  # of a pickle, not of a copy
+        is_of_view = self._is_of_view(state)
         super().__setstate__(state)
         threads.renew_after_fork(self)
         if self.optimizer is not None:
@@ -156,6 +158,9 @@ class CompiledNetwork(Network):
             self._set_states(dict(zip(self._states(), states)))
             if optimizer is not None:
                 self.optimizer._restore(optimizer)
+        if is_of_view and self.optimizer is not None and not self._outgrown:
+            # it had accumulated for all of the host's buffer
+            self.optimizer._slots = slots_of(self.optimizer._slots, state["_array_pieces"])
 
     # ---- what it is trained with
 

@@ -134,6 +134,10 @@ class Model(Symbolic, GraphNetwork, Trainer):
         if host is not None:
             if self._dtype != host._dtype and any(layer._dtype_given for layer in self._layers):
                 self._set_dtype(host._dtype)
+            for layer in self._layers:
+                if not layer.built:  # without parameters, and so in no buffer
+                    layer._set_dtype(host._dtype)
+                    layer._describe(self._shape_of(layer))
             self._become_view(host)
             return
         before = [(layer, layer.model) for layer in self._layers]

@@ -19,9 +19,11 @@ def slots_to_write(model: CompiledNetwork) -> tuple[dict[str, Array], list[list[
 
     The parts are a list of [start, stop], in order; None: the arrays hold all of the buffer. Parts
     are left out only if nothing has been accumulated for them: a layer that was trained and then
-    frozen keeps its moments.
+    frozen keeps its moments. Those of a view are as in a model of its layers alone.
     """
     slots, parts = model._optimizer_state()[1], model._trained().parts
+    if not model._has_whole_buffer:
+        return slots_of(slots, model._array_pieces), None
     starts = _starts(model)
     arrays = [name for name in slots if name in starts]
     gaps = [] if parts is None else _gaps(parts, model._flat_parameters.size)
@@ -41,25 +43,57 @@ def slots_read(model: CompiledNetwork, slots: dict[str, Array], parts: Any) -> d
     CheckpointError
         The parts are none of this model, or the arrays do not fit them.
     """
+    if model._has_whole_buffer:
+        return _whole_slots(slots, parts, _starts(model), model._flat_parameters.size)
+    pieces = model._array_pieces
+    size = sum(piece.stop - piece.start for piece in pieces)
+    starts = _starts(model)
+    found = _whole_slots(slots, parts, slots_of(starts, pieces), size)
+    for name in starts.keys() & found.keys():
+        array = found[name]
+        if array.shape != (size,):
+            continue  # the optimizer refuses it
+        found[name] = _placed(array, pieces, starts[name], model._flat_parameters.size)
+    return found
+
+
+def _placed(array: Array, pieces: list[slice], start: float | Array, size: int) -> Array:
+    """Return a whole array that holds `array` at the pieces and `start` elsewhere."""
+    whole, at = np.empty(size, array.dtype), 0
+    whole[...] = start
+    for piece in pieces:
+        length = piece.stop - piece.start
+        whole[piece] = array[at : at + length]
+        at += length
+    return whole
+
+
+def slots_of(slots: Any, pieces: list[slice]) -> dict[str, Any]:
+    """Return what slots hold for some pieces of the flat buffer, one after the other."""
+    return {
+        name: np.concatenate([array[:0], *(array[piece] for piece in pieces)])
+        if np.ndim(array)
+        else array
+        for name, array in slots.items()
+    }
+
+
+def _whole_slots(
+    slots: dict[str, Array], parts: Any, starts: dict[str, float | Array], size: int
+) -> dict[str, Array]:
+    """Return arrays of this size from those that hold `parts` of them."""
     if parts is None:
-        return slots
-    size = model._flat_parameters.size
+        return dict(slots)
     slices = _checked_parts(parts, size)
     held = sum(part.stop - part.start for part in slices)
-    starts, whole = _starts(model), dict(slots)
+    whole = dict(slots)
     for name in starts.keys() & slots.keys():
         array = slots[name]
         if array.shape != (held,):
             raise CheckpointError(
                 f"optimizer state {name} has shape {array.shape}; its parts have ({held},)"
             )
-        whole[name] = np.empty(size, array.dtype)
-        whole[name][...] = starts[name]
-        at = 0
-        for part in slices:
-            length = part.stop - part.start
-            whole[name][part] = array[at : at + length]
-            at += length
+        whole[name] = _placed(array, slices, starts[name], size)
     return whole
 
 

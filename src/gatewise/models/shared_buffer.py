@@ -186,9 +186,13 @@ class SharedBuffer(BufferedLayers):
             state |= {"_flat_parameters": None, "flat_gradients": None, "_own_parts": None}
         return state
 
+    @staticmethod
+    def _is_of_view(state: Any) -> bool:
+        """Whether the state of a copy is that of a view, without the host's buffer."""
+        return bool(state.get("built")) and state.get("_flat_parameters") is None
+
     def __setstate__(self, state: Any) -> None:
-        compact = state.get("built") and state.get("_flat_parameters") is None
-        if compact:
+        if self._is_of_view(state):
             sizes = [layer._flat_size() for layer in state["_layers"]]
             arrays = [aligned_empty((sum(sizes),), state["_dtype"]) for _ in range(2)]
             for layer, piece in zip(state["_layers"], self._pieces_of(sizes)):
@@ -203,7 +207,6 @@ class SharedBuffer(BufferedLayers):
                 "_flat_parameters": arrays[0],
                 "flat_gradients": arrays[1],
                 "_array_pieces": self._pieces_of(spec.size for spec in trained),
-                "_outgrown": bool(state["optimizer"] and state["optimizer"].slots()),
             }
         super().__setstate__(state)
 
