@@ -144,19 +144,20 @@ cdef inline Py_ssize_t calls_of(const gw_piece[floating] *p) noexcept nogil:
 
 cdef void weight_share(gw_table[floating] *t, const gw_piece[floating] *pieces, int count,
                        Py_ssize_t share, Py_ssize_t shares) noexcept nogil:
-    """One of `shares` equal parts of all tiles."""
-    cdef Py_ssize_t total = 0, first, last, begin = 0, tiles
+    """One of `shares` parts of all tiles, with equally long sums in all."""
+    cdef Py_ssize_t total = 0, first, last, begin = 0, tiles, n
     cdef int k
     for k in range(count):
         if is_tiled(&pieces[k]):
-            total += t.weight_tiles(&pieces[k])
+            total += t.weight_tiles(&pieces[k]) * max(pieces[k].n, <Py_ssize_t>1)
     first, last = share * total // shares, (share + 1) * total // shares
     for k in range(count):
         if is_tiled(&pieces[k]):
-            tiles = t.weight_tiles(&pieces[k])
-            if first < begin + tiles and last > begin:
-                t.weight_gradient(&pieces[k], max(first - begin, 0), min(last - begin, tiles))
-            begin += tiles
+            tiles, n = t.weight_tiles(&pieces[k]), max(pieces[k].n, <Py_ssize_t>1)
+            if first < begin + tiles * n and last > begin:
+                t.weight_gradient(&pieces[k], max(first - begin, 0) // n,
+                                  min((last - begin) // n, tiles))
+            begin += tiles * n
 
 
 cdef void weight_call(const gw_piece[floating] *pieces, Py_ssize_t call) noexcept nogil:

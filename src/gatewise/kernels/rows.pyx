@@ -46,11 +46,13 @@ cdef object _add_rows(numbers, rows, table, Py_ssize_t n, Py_ssize_t m, Py_ssize
     cdef const int32_t *at = <const int32_t *>needed_pointer(numbers, cnp.NPY_INT32, 1, n)
     cdef const floating *source = <const floating *>needed_pointer(rows, typenum, 2, n, columns)
     cdef floating *target = <floating *>needed_pointer(table, typenum, 2, m, columns)
-    cdef Py_ssize_t blocks = (columns + COLUMNS - 1) // COLUMNS, k
+    # one thread reads whole rows
+    cdef Py_ssize_t width = max(columns, 1) if threads == 1 else COLUMNS
+    cdef Py_ssize_t blocks = (columns + width - 1) // width, k
     for k in prange(blocks, num_threads=threads, use_threads_if=threads > 1 and blocks > 1,
                     schedule="static", nogil=True):
-        add_columns(at, source + k * COLUMNS, target + k * COLUMNS, n, columns,
-                    min(<Py_ssize_t>COLUMNS, columns - k * COLUMNS))
+        add_columns(at, source + k * width, target + k * width, n, columns,
+                    min(width, columns - k * width))
     return None
 
 

@@ -273,7 +273,9 @@ class Bidirectional(Container, SequenceLayer):
         steps = outputs[0].steps
         outputs = [output.values for output in outputs]
         order = backward_order(x.values.shape[1], x.lengths) if self.return_sequences else None
-        if order is not None:
+        if isinstance(order, slice):
+            outputs[1] = outputs[1][:, order]  # copied when it is merged
+        elif order is not None:
             outputs[1] = take_steps(outputs[1], order)
         merged = [Batch(y, steps) for y in self._merge(*outputs)]
         if tape is not None:
@@ -290,7 +292,7 @@ class Bidirectional(Container, SequenceLayer):
     def _merge(self, ahead: Array, back: Array) -> list[Array]:
         """Combine the outputs of the two layers; return a list of outputs."""
         if self.merge_mode is None:
-            return [ahead, back]
+            return [ahead, np.ascontiguousarray(back)]
         if self.merge_mode == "concat":
             return [np.concatenate([ahead, back], axis=-1)]
         if self.merge_mode == "mul":
