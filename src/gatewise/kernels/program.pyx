@@ -12,16 +12,7 @@ import numpy as np
 
 from gatewise.kernels._cell cimport CompiledCell, family32, family64
 from gatewise.kernels._memory cimport needed_elements, needed_pointer, number_of
-from gatewise.kernels._program cimport GW_ACTIVATION_OP, GW_ADD_OP, GW_AFFINE_OP, GW_AVERAGE_OP
-from gatewise.kernels._program cimport GW_CELL_OP, GW_CONCATENATE_OP, GW_CONVOLUTION_OP
-from gatewise.kernels._program cimport GW_DENSE_OP, GW_DEPTHWISE_OP, GW_LOOKUP_OP, GW_MAXIMUM_OP
-from gatewise.kernels._program cimport GW_MINIMUM_OP, GW_MULTIPLY_OP, GW_NORMALIZATION_OP
-from gatewise.kernels._program cimport GW_QUOTIENT_OP, GW_RECTIFIER_OP, GW_RUNNING_MAXIMUM_OP
-from gatewise.kernels._program cimport GW_RUNNING_MEAN_OP, GW_SCAN_OP, GW_SELECT_OP, GW_SOFTMAX_OP
-from gatewise.kernels._program cimport GW_SUBTRACT_OP, GW_WINDOW_MAXIMUM_OP, GW_WINDOW_MEAN_OP
-from gatewise.kernels._program cimport gw_clear_ops, gw_enter, gw_leave, gw_new_op, gw_op_of
-from gatewise.kernels._program cimport gw_program, gw_run_block, gw_run_step, gw_settle
-from gatewise.kernels._program cimport gw_step_op, gw_strip
+from gatewise.kernels._program cimport *
 from gatewise.kernels._table cimport gw_activation, gw_int, gw_row, gw_table, table32, table64
 from gatewise.kernels.narrow cimport NarrowSums
 from gatewise.errors import StateError
@@ -37,6 +28,11 @@ cdef dict MERGES = {
     "concatenate": GW_CONCATENATE_OP, "add": GW_ADD_OP, "subtract": GW_SUBTRACT_OP,
     "multiply": GW_MULTIPLY_OP, "average": GW_AVERAGE_OP, "maximum": GW_MAXIMUM_OP,
     "minimum": GW_MINIMUM_OP,
+}
+cdef dict PLAIN = {
+    "dense": GW_DENSE_OP, "activation": GW_ACTIVATION_OP, "softmax": GW_SOFTMAX_OP,
+    "affine": GW_AFFINE_OP, "normalization": GW_NORMALIZATION_OP, "lookup": GW_LOOKUP_OP,
+    "select": GW_SELECT_OP, "quotient": GW_QUOTIENT_OP, "rectifier": GW_RECTIFIER_OP,
 }
 
 
@@ -182,9 +178,7 @@ cdef class Program:
             and cnp.PyArray_ISBEHAVED_RO(a)
         ):
             return None
-        made = cnp.PyArray_EMPTY(
-            cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.NPY_FLOAT32, 0
-        )
+        made = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(a), cnp.PyArray_DIMS(a), cnp.NPY_FLOAT32, 0)
         source, target = <const double *>cnp.PyArray_DATA(a), <float *>cnp.PyArray_DATA(made)
         for k in range(cnp.PyArray_SIZE(a)):
             target[k] = <float>source[k]  # infinity, if it is too large: it is refused
@@ -296,15 +290,9 @@ cdef class Program:
         """Of the arrays."""
         return np.dtype(np.float64 if self.is64 else np.float32)
 
-    cdef object memory(self, tuple shape):
-        """New memory of zeros, which lives as long as the operations."""
-        array = zeros(shape, self.dtype)
-        self.held.append(array)
-        return array
-
-    cdef object memory_of_rows(self, Py_ssize_t size):
-        """Memory for a gw_row of `size` bytes for each row."""
-        array = zeros((self.rows * size,), np.uint8)
+    cdef object memory(self, tuple shape, dtype=None):
+        """New memory of zeros, which lives as long as the operations; of the program's dtype."""
+        array = zeros(shape, self.dtype if dtype is None else dtype)
         self.held.append(array)
         return array
 
@@ -413,9 +401,9 @@ cdef object load_cell(Program self, gw_step_op[floating] *o, const gw_table[floa
     c = self.memory((n, H)) if len(op.state_names) > 1 else None
     self.memories.append(CellMemory(k, op, h, c))
     o.c = <floating *>cnp.PyArray_DATA(c) if c is not None else NULL
-    o.before_even = <gw_row[floating] *>cnp.PyArray_DATA(self.memory_of_rows(sizeof(rows[0])))
-    o.before_odd = <gw_row[floating] *>cnp.PyArray_DATA(self.memory_of_rows(sizeof(rows[0])))
-    o.chosen = <gw_row[floating] *>cnp.PyArray_DATA(self.memory_of_rows(sizeof(rows[0])))
+    places = self.memory((3, n * sizeof(rows[0])), np.uint8)
+    o.before_even = <gw_row[floating] *>cnp.PyArray_DATA(places)
+    o.before_odd, o.chosen = o.before_even + n, o.before_even + 2 * n
     cdef floating *norm_h = NULL
     cdef floating *scratch = NULL
     cdef floating *gates = NULL
@@ -515,53 +503,51 @@ cdef object load_merge(Program self, gw_step_op[floating] *o, op, sources):
 
 cdef object load_plain(Program self, gw_step_op[floating] *o, const gw_table[floating] *table, op,
                        packed, source):
-    """An operation without memory, or with that of all steps so far."""
+    """An operation that looks at one vector, or at all steps so far."""
     cdef int typenum = number_of(<floating *>NULL)
     cdef str what = op.operation
+    if what == "running":
+        return load_running(self, o, op)
+    o.kind = PLAIN[what]
     if what == "dense":
-        o.kind = GW_DENSE_OP
         load_product(self, o, packed, table.dense_size(op.inputs, op.width))
         set_activation(&o.act, op.activation)
     elif what == "activation":
-        o.kind = GW_ACTIVATION_OP
         set_activation(&o.act, op.activation)
-    elif what == "softmax":
-        o.kind = GW_SOFTMAX_OP
     elif what == "affine":
-        o.kind = GW_AFFINE_OP
         o.mean = <const floating *>numbers_of(op.mean, typenum, op.width)
         o.scale = <const floating *>numbers_of(op.scale, typenum, op.width)
         o.shift = <const floating *>numbers_of(op.shift, typenum, op.width)
     elif what == "normalization":
-        o.kind, o.number = GW_NORMALIZATION_OP, <floating><double>op.epsilon
+        o.number = <floating><double>op.epsilon
         o.scale = <const floating *>numbers_of(op.gamma, typenum, op.width)
         o.shift = <const floating *>numbers_of(op.beta, typenum, op.width)
     elif what == "lookup":
-        o.kind = GW_LOOKUP_OP
         o.packed = <const floating *>needed_elements(op.table, typenum, op.table.size)
         o.numbers = <const gw_int *>needed_pointer(source, cnp.NPY_INTP, 1, self.rows)
-    elif what == "running":
-        o.kind = GW_RUNNING_MAXIMUM_OP if op.maximum else GW_RUNNING_MEAN_OP
-        o.settles = False
-        count = zeros((self.rows,), np.intp)
-        values = zeros((self.rows, op.width), self.dtype if op.maximum else np.float64)
-        self.held += [count, values]
-        o.count = <gw_int *>cnp.PyArray_DATA(count)
-        if op.maximum:
-            o.most_so_far = <floating *>cnp.PyArray_DATA(values)
-        else:
-            o.sums = <double *>cnp.PyArray_DATA(values)
-        self.memories.append(RunningMemory(op, values, count))
     elif what == "select":
-        o.kind = GW_SELECT_OP
         o.columns = <const gw_int *>needed_pointer(op.columns, cnp.NPY_INTP, 1, op.width)
     elif what == "quotient":
-        o.kind, o.flag, o.number = GW_QUOTIENT_OP, op.number_first, <floating><double>op.number
+        o.flag, o.number = op.number_first, <floating><double>op.number
     elif what == "rectifier":
-        o.kind, o.number = GW_RECTIFIER_OP, <floating><double>op.threshold
-        o.slope, o.most = <floating><double>op.slope, <floating><double>op.most
+        o.number, o.slope = <floating><double>op.threshold, <floating><double>op.slope
+        o.most = <floating><double>op.most
+    return None
+
+
+cdef object load_running(Program self, gw_step_op[floating] *o, op):
+    """The maximum or the mean of all steps so far."""
+    o.kind = GW_RUNNING_MAXIMUM_OP if op.maximum else GW_RUNNING_MEAN_OP
+    o.settles = False
+    count = zeros((self.rows,), np.intp)
+    values = zeros((self.rows, op.width), self.dtype if op.maximum else np.float64)
+    self.held += [count, values]
+    o.count = <gw_int *>cnp.PyArray_DATA(count)
+    if op.maximum:
+        o.most_so_far = <floating *>cnp.PyArray_DATA(values)
     else:
-        raise AssertionError(f"kernel expects a known operation, got {what!r}")
+        o.sums = <double *>cnp.PyArray_DATA(values)
+    self.memories.append(RunningMemory(op, values, count))
     return None
 
 
