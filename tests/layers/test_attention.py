@@ -233,8 +233,10 @@ def test_a_layer_of_a_model_is_called_alone(kind, rng):
     assert layer(query).shape == (2, 3, 4)
     with pytest.raises(ShapeError, match="x has 5 features .* expects 4"):
         layer(np.ones((2, 3, 5), "float32"))
-    with pytest.raises(ShapeError, match=r"reads \(batch, steps, features\), or a list \[query"):
+    with pytest.raises(ShapeError, match=r"least 1 step, or a list \[query"):
         layer(np.ones((2, 4), "float32"))
+    with pytest.raises(ShapeError, match=r"x has shape \(2, 0, 4\)"):
+        layer(np.ones((2, 0, 4), "float32"))
 
 
 def test_truncated_back_propagation_is_refused(rng):

@@ -138,11 +138,14 @@ class _Attention(SequenceLayer):
 
     def _check_shape(self, x: Array) -> None:
         """Check the shape of the query, or of the only input."""
-        built = self.input_shape[0] if isinstance(self.input_shape, list) else self.input_shape
-        if x.ndim != 3:
+        if not isinstance(self.input_shape, list):
+            super()._check_shape(x)
+            return
+        built = self.input_shape[0]
+        if x.ndim != 3 or not x.shape[1]:
             raise ShapeError(
-                f"x has shape {x.shape}; layer {self.name!r} reads (batch, steps, features), or a"
-                " list [query, value] or [query, value, key] of such arrays"
+                f"x has shape {x.shape}; layer {self.name!r} reads (batch, steps, features) of at"
+                " least 1 step, or a list [query, value] or [query, value, key] of such arrays"
             )
         if built[-1] not in (None, x.shape[-1]):
             checks.features(x, "x", built[-1], f"layer {self.name!r}")
