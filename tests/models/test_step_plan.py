@@ -8,6 +8,7 @@ import pytest
 from gatewise import Model, Sequential, layers
 from gatewise.errors import ConfigError, StateError
 from gatewise.layers.step_ops import DenseOp, LookupOp, RecurrentOp
+from gatewise.models import Seq2Seq
 from gatewise.models.step_plan import step_plan
 
 
@@ -129,7 +130,7 @@ class Doubled(layers.Dense):
 def test_what_cannot_be_a_stream_is_refused_with_its_layer_and_the_reason(layer, reason):
     if reason == "rank":
         model = Sequential([layers.Input((None, 5, 3)), layer])
-        reason = "shape"
+        reason = "a sequence or an image"
     else:
         model = Sequential([layers.Input((None, 3)), layers.LSTM(3, return_sequences=True), layer])
         reason = f"{layer.name}.*{reason}"
@@ -157,3 +158,18 @@ def test_a_model_without_steps_or_weights_is_refused():
         step_plan(Sequential([layers.Input((3,)), layers.Dense(2)]))
     with pytest.raises(StateError):
         step_plan(Sequential([layers.LSTM(3)]))
+
+
+def test_an_encoder_and_a_decoder_are_refused_with_the_reason():
+    with pytest.raises(ConfigError, match="encoder reads a whole sequence"):
+        step_plan(Seq2Seq(5, 5, units=4))
+
+
+class Twice(layers.Wrapper):
+    """A user-defined wrapper."""
+
+
+def test_a_wrapper_does_not_say_what_a_step_is():
+    model = Sequential([layers.Input((None, 3)), Twice(layers.Dense(2))])
+    with pytest.raises(ConfigError, match="does not say what it computes"):
+        step_plan(model)

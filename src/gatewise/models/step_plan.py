@@ -213,6 +213,10 @@ class _Planner:
 
     def __post_init__(self) -> None:
         model = self.model
+        for layer in model._stepped_layers():
+            reason = _refusal_of(layer, False)
+            if reason is not None:
+                self._refuse(layer, reason)
         inputs, arrows = [], []
         for k, name in enumerate(model._input_names):
             inputs.append(self._input(k, name))
