@@ -91,40 +91,47 @@ cdef class Program:
         StateError
             Another thread uses the stream.
         """
+        cdef object y
+        if not gw_enter(&self.busy):  # before the arguments are looked at: rows may change
+            raise StateError(self._two_threads())
+        try:
+            y = self.quick_step(x, out) if self.plain else None
+        finally:
+            gw_leave(&self.busy)
+        return self._step_other(x, out) if y is None else y
+
+    cdef object quick_step(self, x, out):
+        """A step whose arrays can be used as they are; None if they cannot."""
         cdef int axes
         cdef cnp.npy_intp shape[2]
         cdef cnp.npy_intp number
         cdef const void *source
-        if not self.plain:
-            return self._step_other(x, out)
+        cdef void *target
         if self.whole and type(x) is int and self.rows == 1:
-            number = x if 0 <= x < self.size else -1
+            if not 0 <= x < self.size:
+                return None
+            number = x
             source, axes = &number, 1
-            if number < 0:
-                return self._step_other(x, out)
         else:
-            read = x
-            axes = self.axes_of(read)
+            axes = self.axes_of(x)
             if axes == 0:
-                read = self.narrowed(x)
-                axes = 0 if read is None else self.axes_of(read)
+                x = self.narrowed(x)
+                axes = 0 if x is None else self.axes_of(x)
             if axes == 0:
-                return self._step_other(x, out)
-            source = cnp.PyArray_DATA(<cnp.ndarray>read)
+                return None
+            source = cnp.PyArray_DATA(<cnp.ndarray>x)
         if out is None:
             shape[axes - 1] = self.out_width
             shape[0] = self.out_width if axes == 1 else self.rows
             out = cnp.PyArray_EMPTY(axes, shape, self.typenum, 0)
         elif not self.can_write(out, axes):
-            return self._step_other(x, out)
-        if not gw_enter(&self.busy):
-            raise StateError(self._two_threads())
+            return None
+        target = cnp.PyArray_DATA(<cnp.ndarray>out)
         if self.releases:
             with nogil:
-                self.run_one(source, cnp.PyArray_DATA(<cnp.ndarray>out))
+                self.run_one(source, target)
         else:
-            self.run_one(source, cnp.PyArray_DATA(<cnp.ndarray>out))
-        gw_leave(&self.busy)
+            self.run_one(source, target)
         return out
 
     cdef int axes_of(self, x) noexcept:
@@ -140,9 +147,7 @@ cdef class Program:
         if not (cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_ISBEHAVED_RO(a)):
             return 0
         if self.whole:
-            if cnp.PyArray_TYPE(a) != cnp.NPY_INTP or axes > 1:
-                return 0
-            if cnp.PyArray_SIZE(a) != self.rows:
+            if cnp.PyArray_TYPE(a) != cnp.NPY_INTP or axes > 1 or cnp.PyArray_SIZE(a) != self.rows:
                 return 0
             numbers = <const cnp.npy_intp *>cnp.PyArray_DATA(a)
             for k in range(self.rows):
@@ -152,12 +157,9 @@ cdef class Program:
         if cnp.PyArray_TYPE(a) != self.typenum:
             return 0
         if axes == 1:
-            if self.rows != 1 or cnp.PyArray_DIM(a, 0) != self.in_width:
+            if self.rows != 1 or a.shape[0] != self.in_width:
                 return 0
-        elif (
-            axes != 2 or cnp.PyArray_DIM(a, 0) != self.rows
-            or cnp.PyArray_DIM(a, 1) != self.in_width
-        ):
+        elif axes != 2 or a.shape[0] != self.rows or a.shape[1] != self.in_width:
             return 0
         n = self.rows * self.in_width
         if self.is64:
@@ -281,8 +283,8 @@ cdef class Program:
             and last.dtype == self.dtype
             and all(vector.first == 0 and vector.every == 1 for vector in plan.vectors)
         )
-        operations = sum(work_of(planned.op) for planned in plan.ops)
-        self.releases = rows * operations >= RELEASING_OPERATIONS
+        work = rows * sum(work_of(planned.op) for planned in plan.ops)
+        self.releases = work >= RELEASING_OPERATIONS
         self._reset_rows(None)
 
     @property
@@ -347,9 +349,8 @@ cdef object load_ops(Program self, gw_program[floating] *p, const gw_table[float
         self.buffers[planned.result] = target
         o = gw_new_op(p)
         o.inputs, o.width = op.inputs, op.width
-        o.first, o.every, o.in_first, o.in_every = (
-            vector.first, vector.every, before.first, before.every
-        )
+        o.first, o.every = vector.first, vector.every
+        o.in_first, o.in_every = before.first, before.every
         o.in_ = <const floating *>cnp.PyArray_DATA(source)
         o.out = <floating *>cnp.PyArray_DATA(target)
         o.settles = vector.role == "answer"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Self
@@ -17,7 +18,7 @@ from .stream_inputs import StreamInputs
 from .stream_weights import packs_of, storage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gatewise._typing import Array, ArrayLike, IntArray
     from gatewise.kernels.narrow import NarrowSums
@@ -130,23 +131,29 @@ class Stream(StreamInputs):
         rows = "1 row" if self.rows == 1 else f"{self.rows} rows"
         return f"<Stream of model {self._name!r}, {rows}, {self._prepared.weights}>"
 
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads out."""
+        self._enter()
+        try:
+            yield
+        finally:
+            self._leave()
+
     # ---- steps
 
     def _step_other(self, x: Any, out: Any) -> Any:
         """A step whose arguments need conversion, or are refused."""
-        inputs, single = self._read(x, steps=False)
-        targets = self._targets(out, single)
-        active = self._active(inputs)
-        due = self._count_due(1, active)
-        arrays = [
-            np.empty((self.rows, count, width), self.dtype)
-            for count, width in zip(due, self._output_widths)
-        ]
-        self._enter()
-        try:
+        with self._alone():
+            inputs, single = self._read(x, steps=False)
+            targets = self._targets(out, single)
+            active = self._active(inputs)
+            due = self._count_due(1, active)
+            arrays = [
+                np.empty((self.rows, count, width), self.dtype)
+                for count, width in zip(due, self._output_widths)
+            ]
             self._run_block(_with_steps(inputs, self._plan_inputs), 1, arrays, active)
-        finally:
-            self._leave()
         found: list[Array | None] = []
         for array, target, count in zip(arrays, targets, due):
             y = array[0, 0] if single and count else array[:, 0] if count else None
@@ -191,11 +198,10 @@ class Stream(StreamInputs):
         >>> stream.process(np.ones((3, 2))).shape, stream.process(np.ones((64, 2))).shape
         ((3, 4), (64, 4))
         """
-        inputs, single = self._read(block, steps=True)
-        steps = self._steps_of(inputs)
-        active = self._active(inputs)
-        self._enter()
-        try:
+        with self._alone():
+            inputs, single = self._read(block, steps=True)
+            steps = self._steps_of(inputs)
+            active = self._active(inputs)
             arrays = []
             for count, width in zip(self._count_due(steps, active), self._output_widths):
                 checks.fits_memory(
@@ -206,8 +212,6 @@ class Stream(StreamInputs):
                 )
                 arrays.append(np.empty((self.rows, count, width), self.dtype))
             self._run_block(inputs, steps, arrays, active)
-        finally:
-            self._leave()
         return self._as_given([array[0] if single else array for array in arrays])
 
     # ---- state
@@ -230,16 +234,13 @@ class Stream(StreamInputs):
         StateError
             Another thread uses the stream.
         """
-        numbers = None if rows is None else self._row_numbers(rows, "reset")
-        if numbers is not None and len(np.unique(numbers)) < self.rows:
-            self._refuse_uneven("reset(rows)")
-        elif numbers is not None:
-            numbers = None
-        self._enter()
-        try:
+        with self._alone():
+            numbers = None if rows is None else self._row_numbers(rows, "reset")
+            if numbers is not None and len(np.unique(numbers)) == self.rows:
+                numbers = None
+            if numbers is not None:
+                self._refuse_uneven("reset(rows)")
             self._reset_rows(numbers)
-        finally:
-            self._leave()
 
     @property
     def state(self) -> dict[str, Array]:
@@ -257,22 +258,16 @@ class Stream(StreamInputs):
         StateError
             Another thread uses the stream.
         """
-        self._enter()
-        try:
+        with self._alone():
             return self._whole_state()
-        finally:
-            self._leave()
 
     @state.setter
     def state(self, value: Mapping[str, ArrayLike]) -> None:
-        self._enter()
-        try:
+        with self._alone():
             known = self._whole_state()
             arrays = self._checked_state(value, known)
             steps = arrays.pop("steps", None)
             self._write_state(arrays, 0 if steps is None else int(steps))
-        finally:
-            self._leave()
 
     def _whole_state(self) -> dict[str, Array]:
         state = self._read_state()
@@ -327,9 +322,10 @@ class Stream(StreamInputs):
             Another thread uses the stream.
         """
         n = checks.whole_number(n, "n")
-        rows = self.rows
-        self._refuse_uneven("add")
-        self._take(list(range(rows)), n)
+        with self._alone():
+            rows = self.rows
+            self._refuse_uneven("add")
+            self._take(list(range(rows)), n)
         return range(rows, rows + n)
 
     def drop(self, rows: int | Sequence[int] | IntArray) -> None:
@@ -347,32 +343,29 @@ class Stream(StreamInputs):
         StateError
             Another thread uses the stream.
         """
-        gone = set(self._row_numbers(rows, "drop").tolist())
-        kept = [row for row in range(self.rows) if row not in gone]
-        if not kept:
-            raise ShapeError(
-                f"drop: none of {self.rows} rows would remain; reset the last one instead"
-            )
-        self._take(kept, 0)
+        with self._alone():
+            gone = set(self._row_numbers(rows, "drop").tolist())
+            kept = [row for row in range(self.rows) if row not in gone]
+            if not kept:
+                raise ShapeError(
+                    f"drop: none of {self.rows} rows would remain; reset the last one instead"
+                )
+            self._take(kept, 0)
 
     def _take(self, kept: list[int] | IntArray, new: int) -> None:
         """Continue with some rows, and begin new ones behind them."""
-        self._enter()
-        try:
-            prepared, rows, steps = self._prepared, self.rows, self._steps
-            state = self._read_state()
-            if len(kept) == rows and new == 0:
-                self._write_state({name: array[kept] for name, array in state.items()}, steps)
-                return
-            with Transaction(lambda: self._reload(prepared, rows, state, steps)):
-                self._prepare(prepared, len(kept) + new)
-                self._refuse_masks_of_rows()
-                begun = self._read_state()
-                for name, array in begun.items():
-                    array[: len(kept)] = state[name][kept]
-                self._write_state(begun, steps)
-        finally:
-            self._leave()
+        prepared, rows, steps = self._prepared, self.rows, self._steps
+        state = self._read_state()
+        if len(kept) == rows and new == 0:
+            self._write_state({name: array[kept] for name, array in state.items()}, steps)
+            return
+        with Transaction(lambda: self._reload(prepared, rows, state, steps)):
+            self._prepare(prepared, len(kept) + new)
+            self._refuse_masks_of_rows()
+            begun = self._read_state()
+            for name, array in begun.items():
+                array[: len(kept)] = state[name][kept]
+            self._write_state(begun, steps)
 
     def _reload(self, prepared: Prepared, rows: int, state: dict[str, Array], steps: int) -> None:
         self._load(prepared.plan, prepared.packs, rows)
@@ -401,44 +394,34 @@ class Stream(StreamInputs):
             raise StateError(
                 "a stream from a pickle has no model to refresh from; give one: refresh(model)"
             )
-        prepared = _prepared_for(model, self._prepared.weights)
-        difference = _difference(self._prepared.plan, prepared.plan)
-        if difference:
-            raise ConfigError(
-                f"model {model.name!r} is not the one that the stream was made for: {difference};"
-                " make a new stream"
-            )
-        self._enter()
-        try:
+        with self._alone():
             before, state, steps = self._prepared, self._read_state(), self._steps
+            prepared = _prepared_for(model, before.weights)
+            difference = _difference(before.plan, prepared.plan)
+            if difference:
+                raise ConfigError(
+                    f"model {model.name!r} is not the one that the stream was made for:"
+                    f" {difference}; make a new stream"
+                )
             with Transaction(lambda: self._reload(before, self.rows, state, steps)):
                 self._reload(prepared, self.rows, state, steps)
             self._prepared, self._model = prepared, model
-        finally:
-            self._leave()
 
     # ---- copies
 
     def __reduce__(self) -> Any:
-        self._enter()
-        try:
-            state, steps = self._read_state(), self._steps
-        finally:
-            self._leave()
-        prepared = self._prepared
-        return _restored, (prepared.plan, prepared.weights, self.rows, state, steps)
+        with self._alone():
+            prepared = self._prepared
+            state = self._read_state()
+            return _restored, (prepared.plan, prepared.weights, self.rows, state, self._steps)
 
     def __copy__(self) -> Self:
-        self._enter()
-        try:
-            state, steps = self._read_state(), self._steps
-        finally:
-            self._leave()
-        made = type(self).__new__(type(self))
-        made._model = self._model
-        made._begin(self._prepared, self.rows)
-        made._write_state(state, steps)
-        return made
+        with self._alone():
+            made = type(self).__new__(type(self))
+            made._model = self._model
+            made._begin(self._prepared, self.rows)
+            made._write_state(self._read_state(), self._steps)
+            return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         made = memo[id(self)] = self.__copy__()

@@ -56,7 +56,8 @@ class StreamStepper(Stepper):
         if self._stream is None:
             super().take(rows)
             return
-        self._stream._take(np.asarray(rows, np.intp), 0)
+        with self._stream._alone():
+            self._stream._take(np.asarray(rows, np.intp), 0)
         self._rows = len(rows)
 
     def reset(self) -> None:
