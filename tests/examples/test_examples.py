@@ -174,7 +174,32 @@ def test_classify_names(printed):
     assert "Papadopoulos: Greek" in text and "Nakamura: Japanese" in text
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_live_filter(printed):
+    text = printed("live_filter.py")
+    found = re.findall(
+        r"^blocks of (\d+): [\d.]+ us, 99.9 % within [\d.]+ us, of (\d+) us;\n"
+        r"  \d+ of ([\d,]+) late; the sound is (\d+)% off$",
+        text,
+        re.MULTILINE,
+    )
+    assert [figures[:3] for figures in found] == [("64", "1333", "1,500"), ("1", "21", "96,000")]
+    assert found[0][3] == found[1][3] and int(found[0][3]) < 20  # 10; the sound itself: 80
+
+
+def test_monitor(printed):
+    text = printed("monitor.py")
+    ours, naive = map(
+        float, re.search(r"error ([\d.]+); of the month before ([\d.]+)", text).groups()
+    )
+    assert ours < naive  # 0.79 and 0.86
+    assert 1 <= text.count(" were expected") < 20 and "1983" not in text.split("\n")[0]
+    assert re.search(r"^a month took \d+ us, the slowest \d+ us$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(path.name for path in EXAMPLES.glob("*.py") if "sklearn" in path.read_text("utf-8")),
+)
 def test_what_an_example_needs_is_said_before_its_work(name, tmp_path):
     """Without scikit-learn and matplotlib: one line, and no traceback."""
     for package in ("sklearn", "matplotlib"):

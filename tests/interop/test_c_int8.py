@@ -5,7 +5,8 @@ import pytest
 
 from gatewise import Model, Sequential, layers
 from gatewise.errors import ConfigError, NonFiniteError
-from gatewise.interop.c.quantization import LIMIT, quantize
+from gatewise.interop.c.quantization import quantize
+from gatewise.kernels.narrow_weights import MOST_LOST
 
 from .c_programs import Program, assert_close, needs_compiler, randomized, sequential, signal
 
@@ -46,7 +47,7 @@ def test_error(name, tmp_path):
         found = found[-1]
     difference = np.abs(found - expected).max()
     assert 1e-6 < difference < 0.05 * max(1, np.abs(expected).max())
-    assert 0 < max(program.export.errors.values()) < LIMIT
+    assert 0 < max(program.export.errors.values()) < MOST_LOST
 
 
 @needs_compiler

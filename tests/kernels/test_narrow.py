@@ -10,7 +10,7 @@ import pytest
 
 from gatewise.kernels import _table
 from gatewise.kernels.narrow import NarrowMatrix
-from gatewise.kernels.narrow_weights import bfloat16, int8, widened
+from gatewise.kernels.narrow_weights import bfloat16, int8, lost, widened
 
 SIZES = [(1, 1), (2, 16), (3, 5), (4, 64), (7, 65), (64, 200), (130, 256), (513, 80), (1100, 33)]
 
@@ -84,6 +84,15 @@ def test_bfloat16_rounds_to_the_nearest_and_ties_to_even():
     w = drawn(1000)
     w[:4] = [1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 1e-40]
     assert (widened(bfloat16(w)) == torch.tensor(w).bfloat16().float().numpy()).all()
+
+
+def test_what_is_lost_is_that_of_the_worst_column():
+    w = drawn(100, 3)
+    assert 0.005 < lost(w, "int8") < 0.01
+    assert lost(w, "bfloat16") < 0.002
+    w[0, 1] = 20  # an outlier costs the others their digits
+    assert lost(w[:, :1], "int8") < 0.01 and lost(w, "int8") > 0.02
+    assert lost(np.zeros((3, 2), np.float32), "int8") == 0
 
 
 SCRIPT = """

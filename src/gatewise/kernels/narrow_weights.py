@@ -9,9 +9,13 @@ import numpy as np
 if TYPE_CHECKING:
     from gatewise._typing import Array
 
-__all__ = ["STORAGES", "bfloat16", "int8", "panels", "rounded", "widened"]
+__all__ = ["MOST_LOST", "STORAGES", "bfloat16", "int8", "lost", "panels", "widened"]
 
 STORAGES = ("float32", "bfloat16", "int8")  # in the order of gw_storage in table.h
+
+# Beyond this, which is reached if one weight is about nine times the root of the mean square of its
+# column, a few large weights leave no digits for the others.
+MOST_LOST = 0.02
 
 
 def bfloat16(w: Array) -> Array:
@@ -69,31 +73,41 @@ def int8(w: Array) -> tuple[Array, Array]:
     return np.rint(np.clip(w / steps, -127, 127)).astype(np.int8), scales
 
 
-def rounded(w: Array, storage: str) -> Array:
-    """Return weights as a narrow type has them.
+def lost(w: Array, storage: str) -> float:
+    """Return how much of a column's weights is lost to rounding.
+
+    It is the norm of what rounding changes, over that of the column: for inputs of equal sizes, the
+    expected error of its sums. int8 loses 0.006 to 0.009 of normally distributed weights, and more
+    if the largest weight stands out.
 
     Parameters
     ----------
-    w : ndarray of float32, shape (inputs, columns)
+    w : ndarray, shape (inputs, columns)
         Finite numbers.
     storage : {"bfloat16", "int8"}
         The type.
 
     Returns
     -------
-    ndarray of float64, the shape of `w`
-        The numbers that take the place of `w` in products.
+    float
+        That of the worst column.
 
     Examples
     --------
     >>> import numpy as np
-    >>> rounded(np.ones((1, 2), np.float32), "int8").tolist()
-    [[1.0, 1.0]]
+    >>> lost(np.ones((1, 2), np.float32), "int8")
+    0.0
     """
+    exact = w.astype(np.float64)
     if storage == "bfloat16":
-        return widened(bfloat16(w)).astype(np.float64)
-    numbers, scales = int8(w)
-    return numbers * scales.astype(np.float64)
+        rounded = widened(bfloat16(w)).astype(np.float64)
+    else:
+        numbers, scales = int8(w)
+        rounded = numbers * scales.astype(np.float64)
+    changes = np.linalg.norm(rounded - exact, axis=0)
+    norms = np.linalg.norm(exact, axis=0)
+    whole = norms >= 1e-30  # smaller columns add nothing
+    return float((changes[whole] / norms[whole]).max(initial=0.0))
 
 
 def panels(w: Array, columns: int, together: int) -> Array:

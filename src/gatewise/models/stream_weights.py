@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatewise.errors import ConfigError
-from gatewise.kernels.narrow_weights import STORAGES, rounded
+from gatewise.kernels.narrow_weights import MOST_LOST, STORAGES, lost
 from gatewise.kernels.program_parts import matrices_of, pack, why_not_narrow
 
 if TYPE_CHECKING:
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from gatewise.kernels.narrow import NarrowSums
 
     from .step_plan import StepPlan
-
-# The most that rounding may change the weights of one unit: as a share of them, and, where they
-# multiply a state, whose numbers are about 1 at most, what it may add to the unit's sum. Beyond
-# that, a few large weights leave no digits for the others. int8 of normally distributed weights has
-# about 0.01 of the first; of 256 units, as they are initialized, 0.01 of the second.
-MOST_SHARE, MOST_SHIFT = 0.05, 0.25
 
 
 def storage_of(plan: StepPlan, weights: str | None) -> str:
@@ -64,15 +58,12 @@ def _check_rounding(matrix: Array, what: str, weights: str) -> None:
     """Refuse a type that would change the products of a unit."""
     if not np.isfinite(matrix).all():
         return  # a stream takes the weights as they are, as predict does
-    norms = np.linalg.norm(matrix.astype(np.float64), axis=0)
-    errors = np.linalg.norm(rounded(matrix, weights) - matrix, axis=0)
-    share = (errors / np.where(norms > 0, norms, 1)).max()
-    shift = errors.max() if what.startswith("recurrent") else 0.0
-    if not (share <= MOST_SHARE and shift <= MOST_SHIFT):
+    share = lost(matrix, weights)
+    if not share <= MOST_LOST:
         raise ConfigError(
-            f"{what} would lose too much to {weights}: rounding changes the weights of one unit by"
-            f" {share:.0%}, and its sum by up to {errors.max():.2g}; a few large weights leave no"
-            " digits for the others; use weights='bfloat16' or 'float32'"
+            f"{what} would lose {share:.1%} of a unit's weights to {weights}, more than"
+            f" {MOST_LOST:.0%}: a few large ones leave no digits for the others; use"
+            " weights='bfloat16' or 'float32'"
         )
 
 

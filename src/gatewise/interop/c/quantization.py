@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gatewise.errors import ConfigError
+from gatewise.kernels.narrow_weights import MOST_LOST, int8
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
-
-LIMIT = 0.02
 
 
 def quantize(matrix: Array, name: str) -> tuple[Array, Array, float]:
@@ -51,20 +50,18 @@ def quantize(matrix: Array, name: str) -> tuple[Array, Array, float]:
     """
     exact = matrix.astype(np.float64)
     largest = np.abs(exact).max(axis=0, initial=0.0)
-    scales = (largest / 127).astype(np.float32)
-    scales[scales < np.finfo(np.float32).tiny] = 1  # nothing but zeros, or as good as that
-    whole = np.clip(np.rint(exact / scales), -127, 127)
+    whole, scales = int8(matrix)
     change = np.sqrt(np.square(whole * scales - exact).sum(axis=0))
     norms = np.sqrt(np.square(exact).sum(axis=0))
     errors = np.divide(change, norms, out=np.zeros_like(change), where=largest >= 1e-30)
     worst = int(errors.argmax()) if errors.size else 0
     error = float(errors[worst]) if errors.size else 0.0
-    if error > LIMIT:
+    if error > MOST_LOST:
         raise ConfigError(
             f"{name}: column {worst} would lose {error:.1%} of its weights in int8, of which at"
-            f" most {LIMIT:.0%} is honest: its largest weight, {largest[worst]:.3g}, is"
+            f" most {MOST_LOST:.0%} is honest: its largest weight, {largest[worst]:.3g}, is"
             f" {largest[worst] / (norms[worst] / np.sqrt(len(exact))):.0f} times as large as the"
             " root of their mean square; use weights='float32', or train with a constraint or a"
             " penalty on large weights"
         )
-    return whole.astype(np.int8), scales, error
+    return whole, scales, error
