@@ -301,9 +301,15 @@ class _Probe:
             for name, array in self.parameters.items()
             if name in self.gradients
         }
-        if isinstance(self.x, list) or self.x.dtype.kind == "f":
+        inputs = self.inputs
+        if isinstance(self.x, list) and isinstance(dx, list) and len(dx) == len(self.x):
+            # whole numbers, such as tokens, may have no gradient
+            left_out = [d is None and x.dtype.kind in "iu" for x, d in zip(self.x, dx)]
+            inputs = {name: x for (name, x), out in zip(inputs.items(), left_out) if not out}
+            dx = [gradient for gradient, out in zip(dx, left_out) if not out]
+        if inputs and (isinstance(self.x, list) or self.x.dtype.kind == "f"):
             pairs |= _paired(
-                self.inputs,
+                inputs,
                 dx,
                 "backward returned None, not the gradient of {}",
                 "backward returned {} arrays for {} inputs",

@@ -7,7 +7,7 @@ from reference import sigmoid, softmax
 
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.layers import EncoderDecoder
-from gatewise.testing import compare_gradients
+from gatewise.testing import check_gradients, compare_gradients
 
 LENGTHS = [[4, 2, 3], [5, 1, 3]]
 OPTIONS = {
@@ -86,6 +86,13 @@ def test_forward(attention, dtype, tolerance, rng):
     for row, (n, m) in enumerate(zip(*LENGTHS)):
         wanted = translated(layer, target[row, :n], source[row, :m])
         assert_close(y[row, :n], wanted, tolerance.forward)
+
+
+def test_check_gradients_leaves_out_the_tokens(rng):
+    layer, x = layer_of(rng), pairs(rng)
+    report = check_gradients(layer, x, lengths=LENGTHS, max_entries=3)
+    assert report.passed
+    assert set(report.errors) == set(layer.parameters)
 
 
 @pytest.mark.parametrize("options", OPTIONS)
