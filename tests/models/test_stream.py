@@ -239,3 +239,22 @@ def test_float_precision_and_lists_are_converted_as_predict_does(rng):
     for step in x:
         y = stream.step(step.tolist())
     np.testing.assert_array_equal(y, model.predict(x[None])[0])
+
+
+def test_an_answer_before_the_first_step_that_counts(rng):
+    for inner in (
+        [layers.LSTM(3)],
+        [layers.GRU(4, return_sequences=True), layers.GlobalMaxPooling1D()],
+    ):
+        model = Sequential([layers.Input((None, 2)), layers.Masking(), *inner, layers.Dense(2)])
+        with_new_weights(model, rng)
+        x = rng.normal(size=(3, 6, 2)).astype("float32")
+        x[:, [0, 1, 4]] = 0
+        stream, alone = model.stream(3), model.stream()
+        for t in range(6):
+            wanted = model.predict(x[:, : t + 1])
+            np.testing.assert_array_equal(stream.step(x[:, t]), wanted)
+            np.testing.assert_array_equal(alone.step(x[0, t]), wanted[0])
+            state = alone.state
+            alone = model.stream()
+            alone.state = state

@@ -91,7 +91,6 @@ cdef class Program:
         StateError
             Another thread uses the stream.
         """
-        cdef object y
         if not gw_enter(&self.busy):  # before the arguments are looked at: rows may change
             raise StateError(self._two_threads())
         try:
@@ -499,7 +498,6 @@ cdef object load_merge(Program self, gw_step_op[floating] *o, op, sources):
         parts[k] = <Py_ssize_t>cnp.PyArray_DATA(self.buffers[source])
     o.widths = <const gw_int *>cnp.PyArray_DATA(widths)
     o.parts = <const floating **>cnp.PyArray_DATA(parts)
-    return None
 
 
 cdef object load_plain(Program self, gw_step_op[floating] *o, const gw_table[floating] *table, op,
@@ -596,5 +594,7 @@ cdef object fill_strip(gw_strip *strip, Program self, array, Py_ssize_t number, 
     strip.size = buffer.nbytes // self.rows
     strip.row = array.nbytes // self.rows
     strip.step = strip.size if has_steps else 0
-    strip.first, strip.every, strip.answers = vector.first, vector.every, vector.role != "step"
+    strip.every, strip.answers = vector.every, vector.role != "step"
+    # there is an answer even if all steps were masked
+    strip.first = -1 if strip.answers and vector.first == 0 else vector.first
     return None

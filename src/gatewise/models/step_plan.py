@@ -248,6 +248,8 @@ class _Planner:
         for layer in self.model._stepped_layers():
             if layer._holds_outputs:
                 self._refuse(layer, "it repeats outputs at masked steps: zero_output_for_mask")
+            if getattr(layer, "_of_state", None) is not None and not layer.keeps_steps:
+                self._refuse(layer, "before the first step that counts, its output is no state")
 
     def _shapes_of_inputs(self) -> list[Any]:
         shapes = self.model.input_shape
