@@ -27,15 +27,16 @@ class Cell:
     """
 
     def __init__(self, op: RecurrentOp, sheet: Sheet) -> None:
-        self.op, self.sheet = op, sheet
+        self.op: RecurrentOp = op
+        self.sheet: Sheet = sheet
         self.units: int = op.kernel.units
-        self.weights = op.weights
+        self.weights: dict[str, Array] = op.weights
         self.options: Any = getattr(op.kernel, "options", None)
-        self.states = {
+        self.states: dict[str, str] = {
             name: sheet.state(name, len(start), f"state {name}", start)
             for name, start in zip(op.state_names, op.initial)
         }
-        self.h = self.states["h"]
+        self.h: str = self.states["h"]
         sheet.output = self.h.removeprefix("s->")
 
     def bias(self, name: str = "bias") -> Array:

@@ -278,15 +278,15 @@ def _step(program: Program) -> str:
         if port.size is not None:
             checks.append(f"if ({port.name} < 0 || {port.name} >= {port.size}) return -1;")
     # As in a stream: if several inputs are masked, it is at the same steps.
-    for port in [port for port in program.inputs if port.mask is not None][:1]:
+    masked = [(port, port.mask) for port in program.inputs if port.mask is not None]
+    for port, mask in masked[:1]:
         if port.size is not None:
-            checks.append(f"if ({port.name} == {int(port.mask)}) return 0;")
+            checks.append(f"if ({port.name} == {int(mask)}) return 0;")
         else:
-            value, x = number(port.mask), port.name
             checks += [
                 "{",
                 "    int k = 0;",
-                f"    while (k < {port.width} && {x}[k] == {value}) k++;",
+                f"    while (k < {port.width} && {port.name}[k] == {number(mask)}) k++;",
                 f"    if (k == {port.width}) return 0;",
                 "}",
             ]

@@ -59,22 +59,22 @@ class Program:
     """
 
     def __init__(self, plan: Any, weights: Weights) -> None:
-        self.plan = plan
+        self.plan: Any = plan
         self.weights: Weights = weights
-        self.prefix = prefix_of(plan.model)
-        self.inputs = [
+        self.prefix: str = prefix_of(plan.model)
+        self.inputs: list[Parameter] = [
             Parameter(name, each.vector, plan.vectors[each.vector].width, each.size, each.mask)
             for each, name in zip(plan.inputs, _named(plan.inputs, "x"))
         ]
-        self.outputs = [
+        self.outputs: list[Parameter] = [
             Parameter(name, each.vector, plan.vectors[each.vector].width)
             for each, name in zip(plan.outputs, _named(plan.outputs, "y"))
         ]
         self._readers = Counter(source for each in plan.ops for source in each.sources)
-        self.sheets = self._sheets()
+        self.sheets: list[Sheet] = self._sheets()
         self.vectors: list[Member] = []  # memory of vectors that are neither state nor parameters
         self._places = self._find_places()
-        self.work = max((sheet.work for sheet in self.sheets), default=0)
+        self.work: int = max((sheet.work for sheet in self.sheets), default=0)
 
     def _sheets(self) -> list[Sheet]:
         names = Names(["work"])  # a member of the state
