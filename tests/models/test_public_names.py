@@ -37,7 +37,7 @@ TRAINING = {
     "stop_evaluating",
     "stop_predicting",
 }
-STATE = {"reset_state", "reset_states"}
+STATE = {"reset_state", "reset_states", "stream"}
 FILES = {"save", "save_weights", "load_weights", "summary", "get_config", "from_config"} | {
     "export_c"
 }
