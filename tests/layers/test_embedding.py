@@ -132,8 +132,8 @@ def test_options_that_cannot_be():
         ConfigError, match="reads the model's input: it can only be the first layer"
     ):
         Sequential([Dense(3, input_shape=(4,)), Embedding(3, 2)])
-    with pytest.raises(ConfigError, match="TimeDistributed takes no Embedding"):
-        TimeDistributed(Embedding(3, 2))
+    with pytest.raises(ConfigError, match="can only be the first layer"):
+        Sequential([Dense(3, input_shape=(4, 2)), TimeDistributed(Embedding(3, 2))])
 
 
 # ---- in a model

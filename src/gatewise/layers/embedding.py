@@ -172,6 +172,11 @@ class Embedding(Layer):
 
     # ---- inputs
 
+    @property
+    def _masks_steps(self) -> bool:
+        """Whether it finds in the values of x which steps count, bool."""
+        return self.mask_zero
+
     def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
         return checks.whole_array(
             x, "x", f"layer {self.name!r} expects whole numbers from 0 to {self.input_dim - 1}"

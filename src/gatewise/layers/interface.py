@@ -40,7 +40,8 @@ class LayerInterface(Guarded, abc.ABC):
     # Step t of the output depends on no later step, so that truncated back-propagation through time
     # may split the sequence.
     causal: Any = True
-    _first_only: bool = False  # reads values that only the input of a model can have
+    _first_only: Any = False  # reads values that only the input of a model can have
+    _masks_steps: Any = False  # finds in the values of x which steps count
     _has_state: bool = False  # takes initial_state and resets
     state_names: Any = ()  # names of the arrays of its state
     stateful: Any = False  # keeps its state from call to call

@@ -46,7 +46,7 @@ class Masking(Layer):
 
     _keeps_limits = True
     _rank, _axes = 3, "(batch, steps, features)"
-    reads_steps = _first_only = True
+    reads_steps = _first_only = _masks_steps = True
     mask_value: float = fixed(checks.number)
 
     def __init__(self, mask_value: float = 0.0, **kwargs: Any) -> None:

@@ -11,9 +11,9 @@ from gatewise import checks, seeds
 from gatewise.errors import ConfigError, DTypeError, ShapeError
 
 from .base import Layer
-from .masks import counted_steps
+from .masks import counted_steps, lengths_and_places
 from .registry import layer_config, layer_from_config
-from .tape import Batch
+from .tape import Batch, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -64,7 +64,7 @@ class Container(Layer):
         self._refuse_several_seeds()
         first = next(iter(parts.values()))
         if not {"batch_input_shape", "input_dim"} & kwargs.keys() and input_shape is None:
-            input_shape = first._given_input_shape
+            input_shape = self._shape_around(first._given_input_shape)
         super().__init__(
             dtype=first._dtype_given if dtype is None else dtype, input_shape=input_shape, **kwargs
         )
@@ -75,6 +75,11 @@ class Container(Layer):
         for part in parts.values():
             part._holder = self
         self._trains = first._trains
+
+    @staticmethod
+    def _shape_around(part_shape: Shape | None) -> Shape | None:
+        """Return the shape of a sample, for that of the first layer inside."""
+        return part_shape
 
     @staticmethod
     def _check_part(part: Layer, name: str) -> None:
@@ -268,13 +273,16 @@ class TimeDistributed(Container):
     The layer inside does not see steps past the end of their row; the output is zero there. Dense,
     Dropout and Activation give the same without TimeDistributed. Flatten makes a row of each step.
     A recurrent layer inside reads each step of (batch, outer steps, steps, features) as a sequence;
-    all these sequences have the same length.
+    all these sequences have the same length. In a model that begins with a Masking or with
+    ``Embedding(mask_zero=True)`` each has the steps that count there: a text of (batch, sentences,
+    words) has sentences of different lengths.
 
     Parameters
     ----------
     layer : Layer or Model
         A new layer that is not used elsewhere, or a model, which keeps its weights. It is not
-        stateful, and not an Embedding, Masking or TimeDistributed.
+        stateful, and not a TimeDistributed. An Embedding, or a model that begins with one, reads
+        whole numbers, which only the input of a model has.
     **kwargs
         `seed`, as the seed of the initial weights and the dropout of a layer used alone, and
         options of :class:`Layer`.
@@ -308,10 +316,18 @@ class TimeDistributed(Container):
         self.layer: Any = layer_of(layer)
         super().__init__({"layer": self.layer}, **kwargs)
 
+    @staticmethod
+    def _shape_around(part_shape: Shape | None) -> Shape | None:
+        return None if part_shape is None else (None, *part_shape)
+
     def _check_part(self, part: Layer, name: str) -> None:
         super()._check_part(part, name)
-        if part._first_only or part.stateful or isinstance(part, TimeDistributed):
+        if part.stateful:
             raise ConfigError(f"TimeDistributed takes no {kind_inside(part)}")
+        if isinstance(part, TimeDistributed):
+            raise ConfigError(
+                "TimeDistributed takes no TimeDistributed; give it a Model that has one"
+            )
         if part._returns_list:
             raise ConfigError(
                 f"TimeDistributed: layer {part.name!r} returns a list of outputs; expected one"
@@ -326,6 +342,12 @@ class TimeDistributed(Container):
         return (None, *input_shape[2:])
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
+        if self.layer._masks_steps and self.layer.keeps_steps:
+            raise ConfigError(
+                f"TimeDistributed: layer {self.layer.name!r} masks steps of each sequence, and its"
+                " output still has these steps, so that the mask would be lost; give"
+                " TimeDistributed a Model that ends with what reads them, such as an LSTM"
+            )
         return (
             *input_shape[:2],
             *self.layer.compute_output_shape(self._part_input_shape(input_shape))[1:],
@@ -338,6 +360,34 @@ class TimeDistributed(Container):
                 f"{self.input_shape}"
             )
         self.layer._check_shape(self._apart(x))
+
+    # ---- values that only the input of a model has: the layer inside reads them
+
+    @property
+    def _first_only(self) -> bool:
+        return self.layer._first_only
+
+    @property
+    def _padded_dtype(self) -> str | None:
+        return self.layer._padded_dtype
+
+    def _read_input(self, x: Any, dtype: DType, convert: bool) -> Array:
+        return self.layer._read_input(x, dtype, convert)
+
+    def _check_values(self, x: Array) -> Array:
+        return self.layer._check_values(x)
+
+    def _rows(self, x: Array, counted: BoolArray | None) -> Batch:
+        """Each step that counts, as a row, whose own steps may not all count."""
+        rows = self._apart(x, counted)
+        if not self.layer._masks_steps:
+            return Batch(rows)
+        lengths, places = lengths_and_places(self.layer.compute_mask(rows))
+        if lengths is None:
+            return Batch(rows)
+        if places is not None:
+            rows = places.to_front(rows)
+        return Batch(rows, Steps(lengths, places=places))
 
     @staticmethod
     def _apart(x: Array, counted: BoolArray | None = None) -> Array:
@@ -380,7 +430,7 @@ class TimeDistributed(Container):
         carried = None if tape is None else tape.carried
         if tape is not None:
             tape.carried = None  # each step is a sequence of its own, which begins and ends here
-        y = run(Batch(self._apart(x, counted)), tape, (node, "layer")).values
+        y = run(self._rows(x, counted), tape, (node, "layer")).values
         if tape is not None:
             tape.carried = carried
             tape.keep(node, {"shape": x.shape, "counted": counted})

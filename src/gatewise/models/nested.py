@@ -126,6 +126,10 @@ class ModelLayer(Container):
         )
 
     @property
+    def _masks_steps(self) -> bool:
+        return any(port._masks_steps for port in self._input_ports(0))
+
+    @property
     def _returns_list(self) -> bool:
         return self._output_count > 1
 
