@@ -94,7 +94,7 @@ TASK = Task(
     "Characters of tiny-shakespeare",
     1.37,
     data,
-    Network(units=128, num_layers=2, dropout=0.1, epochs=20, rate=0.004),
+    Network(units=128, num_layers=2, dropout=0.1, epochs=26, rate=0.004),
     {OURS: Ours, "the two characters before": TwoBefore, PYTORCH: pytorch},
     unit="cross-entropy of the validation text, nats a character",
     score=lambda _, nats: nats[0],

@@ -8,6 +8,7 @@ from gatewise.errors import ConfigError, DTypeError, ShapeError
 from gatewise.layers import (
     GRU,
     LSTM,
+    Concatenate,
     Dense,
     Embedding,
     Flatten,
@@ -102,3 +103,10 @@ def test_what_cannot_be_read_is_refused():
         model.predict(wrong)
     with pytest.raises(DTypeError, match="whole numbers"):
         model.predict(TEXTS + 0.5)
+
+
+def test_an_input_may_be_read_step_by_step_and_whole():
+    x = Input((5, 3))
+    y = Concatenate()([TimeDistributed(Dense(2))(x), LSTM(2, return_sequences=True)(x)])
+    model = Model(x, y)
+    assert model.predict(np.ones((2, 5, 3), "float32"), verbose=0).shape == (2, 5, 4)

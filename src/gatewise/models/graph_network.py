@@ -9,7 +9,6 @@ import numpy as np
 from gatewise import checks
 from gatewise.errors import ConfigError, ShapeError
 from gatewise.layers.alone import shape_text
-from gatewise.layers.interface import LayerInterface
 from gatewise.layers.masks import cleared_ends
 from gatewise.layers.tape import Batch
 from gatewise.memory import size_error
@@ -549,4 +548,4 @@ def _sees_steps(layer: Any, position: int) -> bool:
 
 def _reads_otherwise(port: Any) -> bool:
     """Whether a layer reads its input in a way of its own, such as whole numbers."""
-    return getattr(type(port), "_read_input", None) is not LayerInterface._read_input
+    return getattr(port, "_padded_dtype", None) is not None
