@@ -28,7 +28,12 @@ from benchmarks.published import (  # noqa: E402
 # ---- the command
 
 
-@pytest.mark.parametrize("name", command.NAMES)
+EXPERIMENTS = [
+    pytest.param(name, marks=pytest.mark.long if name == "jsb" else []) for name in command.NAMES
+]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 def test_quick_run(name, monkeypatch):
     """Without any data, in well under a second; every network has a published figure."""
     monkeypatch.setenv("GATEWISE_DATA", "/nowhere")

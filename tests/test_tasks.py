@@ -28,7 +28,14 @@ from benchmarks.tasks import (
 # ---- the command
 
 
-@pytest.mark.parametrize("name", command.NAMES)
+# Those that are quick enough for every run; what they share is tested by them.
+QUICK = {"japanese_vowels", "gun_point", "surnames", "snips_slots", "snips_joint", "spoken_letters"}
+TASKS = [
+    pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in command.NAMES
+]
+
+
+@pytest.mark.parametrize("name", TASKS)
 def test_quick_run(name, monkeypatch):
     """Without any data; a contender that is not installed is named."""
     monkeypatch.setenv("GATEWISE_DATA", "/nowhere")

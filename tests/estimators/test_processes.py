@@ -41,7 +41,7 @@ def check(method, count, monkeypatch):
         assert ours == most == 1
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.long)])
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # fork beside threads
 def test_two_workers(method, forced_threads, monkeypatch):
     forced_threads.set_num_threads(2)
@@ -56,7 +56,7 @@ def test_ten_workers(method, forced_threads, monkeypatch):
     check(method, 10, monkeypatch)
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", [pytest.param("loky", marks=pytest.mark.long), "threading"])
 def test_joblib(backend, monkeypatch, threads):
     for name in ("OMP_NUM_THREADS", "GATEWISE_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)

@@ -74,6 +74,7 @@ def test_a_row_has_the_same_bits_alone_and_in_any_blocks(name, weights):
         assert np.concatenate(alone).tobytes() == together[row].tobytes()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("weights", "limit"), [("bfloat16", 0.005), ("int8", 0.01)])
 @pytest.mark.parametrize("layer", [layers.LSTM, layers.GRU])
 def test_the_loss_of_accuracy_is_what_the_docs_say(layer, weights, limit):

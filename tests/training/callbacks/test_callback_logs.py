@@ -64,6 +64,7 @@ def moments_of(program, package):
     return space["moments"](package)
 
 
+@pytest.mark.long
 def test_every_moment_has_the_logs_that_keras_gives_it(keras_rival):
     ours, theirs = moments_of(PROGRAM, "gatewise"), keras_rival.run(moments_of, PROGRAM, "keras")
     assert [(name, number, logs, shape) for name, number, logs, _, shape in ours] == [
