@@ -10,6 +10,8 @@ onnx = pytest.importorskip("onnx", reason="parity with ONNX's operators needs on
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from gatewise.interop.onnx import Backend  # noqa: E402
+
 # Our blocks in ONNX's order.
 BLOCKS = {"rnn": "h", "gru": "zrh", "lstm": "iofg"}
 OPERATORS = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
@@ -138,6 +140,8 @@ def check(layer, x, start, tolerance, run, lengths=None):
     assert_close(y, wanted[:, 0].transpose(1, 0, 2), tolerance, "y")
     for got, theirs in zip(last, wanted_last, strict=True):
         assert_close(got, theirs[0], tolerance, "state")
+    for got, theirs in zip(Backend.run_model(model, feeds), [wanted, *wanted_last], strict=True):
+        assert_close(got, theirs, tolerance, "of the backend")
 
 
 def in_runtime(model, feeds):

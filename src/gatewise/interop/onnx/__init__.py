@@ -1,0 +1,26 @@
+"""Models out to ONNX files, and in from them.
+
+Names load on first use, and need the package onnx.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what static tools see
+    from .backend import Backend
+
+__all__ = ["Backend"]
+
+_NAMES = {"Backend": "backend"}
+
+
+def __getattr__(name: str) -> object:
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_NAMES})

@@ -1,0 +1,215 @@
+"""A graph of ONNX as plain objects: calls of operators between named values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gatewise.errors import CheckpointError, ConfigError
+
+from .tensors import DTYPES, array_of, type_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gatewise._typing import Array
+
+OLDEST, NEWEST = 7, 28  # versions of the operator set whose meaning is known here
+# Operators that mean the same since version 1.
+_UNCHANGED = {"Constant", "Identity", "Not", "Shape", "Squeeze", "Transpose", "Unsqueeze"}
+_DOMAINS = ("", "ai.onnx")
+_FLOAT, _INT, _STRING, _TENSOR, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 4, 6, 7, 8
+MAX_NODES = 100_000
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One node: an operator, the names of what it reads and makes, and its attributes."""
+
+    op: str
+    name: str
+    inputs: list[str]  # "" for an input that is left out
+    outputs: list[str]
+    attributes: dict[str, Any]
+    version: int  # of the operator set
+    kept: dict[str, Any] = field(default_factory=dict)  # what an operator prepares once
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return an attribute, or the default if it is left out."""
+        return self.attributes.get(name, default)
+
+    def title(self) -> str:
+        """Return the node's name and operator, for messages."""
+        outputs = ", ".join(name for name in self.outputs if name)
+        return f"node {self.name or outputs!s:.80} ({self.op})"
+
+
+@dataclass(slots=True)
+class Port:
+    """An input or output of a graph. An extent is a number, a name, or None if nothing is said."""
+
+    name: str
+    dtype: str
+    shape: list[int | str | None] | None
+
+
+@dataclass(slots=True)
+class Graph:
+    """What a model computes."""
+
+    inputs: list[Port]
+    outputs: list[Port]
+    calls: list[Call]
+    constants: dict[str, Array]
+    producer: str = ""
+
+
+def read_graph(model: Any, folder: Path | None = None) -> Graph:
+    """Return the graph of a ModelProto, its structure checked.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The model.
+    folder : Path or None
+        Where its external data are.
+
+    Raises
+    ------
+    CheckpointError
+        The model is damaged: values that nothing makes, or that two nodes make, tensors whose size
+        does not match their shape.
+    ConfigError
+        It needs what is not supported here: operators of other domains, graphs inside nodes, local
+        functions, sparse tensors.
+    """
+    version = _version(model)
+    graph = model.graph
+    if model.functions:
+        raise ConfigError(
+            f"the model has local functions ({model.functions[0].name[:80]!r}); write it again with"
+            " onnx.inliner.inline_local_functions"
+        )
+    if graph.sparse_initializer:
+        raise ConfigError("the model has sparse tensors; write them as plain tensors")
+    if len(graph.node) > MAX_NODES:
+        raise ConfigError(f"the model has {len(graph.node)} nodes; at most {MAX_NODES} are read")
+    constants: dict[str, Array] = {}
+    for tensor in graph.initializer:
+        if tensor.name in constants or not tensor.name:
+            raise CheckpointError(f"the model has two initializers {tensor.name[:80]!r}")
+        constants[tensor.name] = array_of(tensor, folder)
+    inputs = [_port(value) for value in graph.input if value.name not in constants]
+    outputs = [_port(value) for value in graph.output]
+    known = set(constants)
+    for port in inputs:
+        if port.name in known or not port.name:
+            raise CheckpointError(f"the model has two inputs {port.name[:80]!r}")
+        known.add(port.name)
+    calls = []
+    for node in graph.node:
+        call = read_call(node, version, folder)
+        for name in call.inputs:
+            if name and name not in known:
+                raise CheckpointError(
+                    f"{call.title()} reads {name[:80]!r}, which no node before it makes: the model"
+                    " is damaged, has a circle, or its nodes are not in order"
+                )
+        for name in call.outputs:
+            if name and name in known:
+                raise CheckpointError(f"{call.title()} makes {name[:80]!r}, which is there already")
+            known.add(name)
+        calls.append(call)
+    for port in outputs:
+        if port.name not in known or not port.name:
+            raise CheckpointError(f"the model returns {port.name[:80]!r}, which no node makes")
+    if not outputs:
+        raise CheckpointError("the model returns nothing")
+    return Graph(inputs, outputs, calls, constants, str(model.producer_name))
+
+
+def _version(model: Any) -> int:
+    versions = [entry.version for entry in model.opset_import if entry.domain in _DOMAINS]
+    if not versions:
+        raise CheckpointError("the model names no version of ONNX's operators: no ONNX model")
+    version = int(versions[0])
+    if not OLDEST <= version <= NEWEST and not (
+        0 < version < OLDEST and {node.op_type for node in model.graph.node} <= _UNCHANGED
+    ):
+        raise ConfigError(
+            f"the model is of operator set {version}; {OLDEST} to {NEWEST} are supported: convert"
+            " it with onnx.version_converter"
+        )
+    return version
+
+
+def _port(value: Any) -> Port:
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        raise ConfigError(f"{value.name[:80]!r} is a {kind or 'value without type'}, not a tensor")
+    tensor = value.type.tensor_type
+    number = tensor.elem_type
+    if number not in DTYPES:
+        raise ConfigError(
+            f"{value.name[:80]!r} is a tensor of {type_name(number)}; expected floats, whole"
+            " numbers or booleans"
+        )
+    shape: list[int | str | None] | None = None
+    if tensor.HasField("shape"):
+        shape = [
+            int(extent.dim_value) if extent.HasField("dim_value") else (extent.dim_param or None)
+            for extent in tensor.shape.dim
+        ]
+        if any(isinstance(extent, int) and extent < 0 for extent in shape):
+            raise CheckpointError(f"{value.name[:80]!r} has shape {shape}")
+    return Port(value.name, DTYPES[number][0].name, shape)
+
+
+def read_call(node: Any, version: int, folder: Path | None = None) -> Call:
+    """Return the call of a NodeProto.
+
+    Raises
+    ------
+    CheckpointError, ConfigError
+        See :func:`read_graph`.
+    """
+    call = Call(
+        op=node.op_type,
+        name=node.name,
+        inputs=list(node.input),
+        outputs=list(node.output),
+        attributes={},
+        version=version,
+    )
+    if node.domain not in _DOMAINS:
+        raise ConfigError(
+            f"{call.title()} is an operator of {node.domain[:80]!r}; only ONNX's own operators are"
+            " supported"
+        )
+    for attribute in node.attribute:
+        if attribute.name in call.attributes:
+            raise CheckpointError(f"{call.title()} has two attributes {attribute.name[:80]!r}")
+        call.attributes[attribute.name] = _value(attribute, call, folder)
+    return call
+
+
+def _value(attribute: Any, call: Call, folder: Path | None) -> Any:
+    kind = attribute.type
+    if kind == _FLOAT:
+        return float(attribute.f)
+    if kind == _INT:
+        return int(attribute.i)
+    if kind == _STRING:
+        return attribute.s.decode("utf-8", "replace")
+    if kind == _TENSOR:
+        return array_of(attribute.t, folder)
+    if kind == _FLOATS:
+        return [float(value) for value in attribute.floats]
+    if kind == _INTS:
+        return [int(value) for value in attribute.ints]
+    if kind == _STRINGS:
+        return [value.decode("utf-8", "replace") for value in attribute.strings]
+    raise ConfigError(
+        f"{call.title()} has an attribute {attribute.name[:80]!r} that is a graph, a sparse tensor"
+        " or a type; only numbers, strings and tensors are supported"
+    )
