@@ -10,10 +10,11 @@ import importlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what static tools see
     from .backend import Backend
+    from .importing import import_model
 
-__all__ = ["Backend"]
+__all__ = ["Backend", "import_model"]
 
-_NAMES = {"Backend": "backend"}
+_NAMES = {"Backend": "backend", "import_model": "importing"}
 
 
 def __getattr__(name: str) -> object:
