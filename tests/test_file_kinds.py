@@ -36,7 +36,10 @@ FILES = {
     "m.keras": (KERAS, r"is a model of Keras .*set_weights"),
     "renamed.safetensors": (KERAS, r"is a model of Keras .*set_weights"),
     "m.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "is an HDF5 file.*set_weights"),
-    "m.pt": (zipped("m/data.pkl", "m/version", "m/data/0"), "is a file of PyTorch: .*transposed"),
+    "m.pt": (
+        zipped("m/data.pkl", "m/version", "m/data/0"),
+        "is a file of PyTorch: .*load_state_dict",
+    ),
     "old.pth": (
         b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + bytes(100),
         "is a pickle, .*any code",

@@ -20,9 +20,8 @@ _KERAS = (
     " model.set_weights(theirs.get_weights())"
 )
 _TORCH = (
-    "open it with PyTorch, make the same model here, and copy the arrays with model.set_weights;"
-    " PyTorch's matrices are transposed, and each of its recurrent layers has two biases, of which"
-    " the sum is one here"
+    "make the same model here and call gatewise.interop.torch.load_state_dict(model, path), or"
+    " let gatewise.interop.torch.from_state_dict(path) make it"
 )
 _WHAT_SAVE_WROTE = "give a file that save or save_weights of gatewise wrote"
 
