@@ -19,7 +19,7 @@ OLDEST, NEWEST = 7, 28  # versions of the operator set whose meaning is known he
 _UNCHANGED = {"Constant", "Identity", "Not", "Shape", "Squeeze", "Transpose", "Unsqueeze"}
 _DOMAINS = ("", "ai.onnx")
 _FLOAT, _INT, _STRING, _TENSOR, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 4, 6, 7, 8
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 
 
 @dataclass(slots=True, eq=False)
@@ -35,13 +35,25 @@ class Call:
     kept: dict[str, Any] = field(default_factory=dict)  # what an operator prepares once
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return an attribute, or the default if it is left out."""
-        return self.attributes.get(name, default)
+        """Return an attribute, or the default if it is left out.
+
+        Raises
+        ------
+        ConfigError
+            The attribute is of another type than the default.
+        """
+        value = self.attributes.get(name, default)
+        if default is not None and type(value) is not type(default):
+            if not (isinstance(default, float) and isinstance(value, int)):
+                raise ConfigError(
+                    f"attribute {name!r} is {value!r:.60}; expected {type(default).__name__}"
+                )
+        return value
 
     def title(self) -> str:
         """Return the node's name and operator, for messages."""
-        outputs = ", ".join(name for name in self.outputs if name)
-        return f"node {self.name or outputs!s:.80} ({self.op})"
+        outputs = ", ".join(name for name in self.outputs[:4] if name)
+        return f"node {self.name or outputs!s:.80} ({self.op[:80]})"
 
 
 @dataclass(slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.interop.onnx.graphs import Graph, Port
+from gatewise.interop.onnx.graphs import Call, Graph, Port
 from gatewise.interop.onnx.reading import graph_of
 from gatewise.layers import Activation, Input
 from gatewise.models import Model
@@ -30,6 +31,8 @@ _HANDLERS = {
     **recurrent.HANDLERS,
 }
 _MOST_READINGS = 16
+_MOST_WORK = 200_000  # nodes that all readings look at
+_FREE_PARAMETERS = 1_000_000  # gains of one number in the file, for instance
 _WHOLE = {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 
 
@@ -99,9 +102,8 @@ def import_model(path: PathLike | bytes | Any) -> Model:
     ) from refusal.error
 
 
-def _is_lengths(graph: Graph, port: Port) -> bool:
+def _is_lengths(port: Port, readers: list[Call]) -> bool:
     """Return whether an input is only the lengths of the rows, of recurrent nodes."""
-    readers = [call for call in graph.calls if port.name in call.inputs]
     return (
         bool(readers)
         and port.dtype in _WHOLE
@@ -116,9 +118,13 @@ def _is_lengths(graph: Graph, port: Port) -> bool:
 def _readings(graph: Graph) -> list[dict[str, int]]:
     """Return which axis of each input may be the batch, the likeliest first."""
     choices: list[list[int]] = []
-    names = []
+    names: list[str] = []
+    readers: dict[str, list[Call]] = {}
+    for call in graph.calls:
+        for name in set(call.inputs):
+            readers.setdefault(name, []).append(call)
     for port in graph.inputs:
-        if _is_lengths(graph, port):
+        if _is_lengths(port, readers.get(port.name, [])):
             continue
         if port.shape is None or not port.shape:
             raise ConfigError(
@@ -132,7 +138,8 @@ def _readings(graph: Graph) -> list[dict[str, int]]:
         ]
         names.append(port.name)
         choices.append(named[:2] or list(range(min(len(port.shape), 2))))
-    found = itertools.islice(itertools.product(*choices), _MOST_READINGS)
+    count = max(min(_MOST_READINGS, _MOST_WORK // (len(graph.calls) + 1)), 1)
+    found = itertools.islice(itertools.product(*choices), count)
     return [dict(zip(names, axes)) for axes in found]
 
 
@@ -174,6 +181,7 @@ def _with_weights(builder: Builder, inputs: list[Any], outputs: list[Tensor]) ->
         used = _reached(symbols)
         if any(each not in used for each in map(id, inputs)):
             return Refused(ConfigError("an input of the model is not used"), len(symbols))
+        _refuse_growth(builder, symbols)
         model = Model(
             inputs[0] if len(inputs) == 1 else inputs,
             symbols[0] if len(symbols) == 1 else symbols,
@@ -184,6 +192,21 @@ def _with_weights(builder: Builder, inputs: list[Any], outputs: list[Tensor]) ->
         if id(layer) in builder.weights:
             layer.set_weights(builder.weights[id(layer)][1])
     return model
+
+
+def _refuse_growth(builder: Builder, symbols: list[Any]) -> None:
+    """Refuse layers that need much more memory than the file's constants."""
+    held = sum(array.nbytes for array in builder.graph.constants.values())
+    waiting, seen, layers = list(symbols), set(), {}
+    while waiting:
+        node = waiting.pop().node
+        if id(node) not in seen:
+            seen.add(id(node))
+            layers[id(node.layer)] = sum(math.prod(spec.shape) for spec in node.specs)
+            waiting += node.inputs
+    count = sum(layers.values())
+    if count > held + _FREE_PARAMETERS:
+        raise ConfigError(f"its layers would have {count} parameters, the file holds {held} bytes")
 
 
 def _reached(symbols: list[Any]) -> set[int]:
@@ -204,7 +227,8 @@ def _inputs(builder: Builder, reading: dict[str, int]) -> list[Any]:
     if not kinds <= {"float32", "float64"} or len(kinds) > 1:
         raise ConfigError(f"inputs of {', '.join(sorted(kinds))}; expected float32 or float64")
     builder.dtype = kinds.pop() if kinds else _dtype_of(builder.graph)
-    symbols = []
+    symbols: list[Any] = []
+    taken: set[str] = set()
     for port in ports:
         if port.name not in reading:
             builder.values[port.name] = Lengths()
@@ -222,7 +246,10 @@ def _inputs(builder: Builder, reading: dict[str, int]) -> list[Any]:
                 name = extent if isinstance(extent, str) else f"{port.name} {axis}"
                 atoms[axis] = Atom(extent if isinstance(extent, int) and extent else Size.of(name))
         shape = tuple(None if isinstance(atoms[k].size, Size) else int(atoms[k].size) for k in rest)
-        safe = re.sub(r"[^A-Za-z0-9_]", "_", port.name).strip("_") or "input"
+        safe = re.sub(r"[^A-Za-z0-9_]", "_", port.name[:60]).strip("_") or "input"
+        while safe in taken:
+            safe += "_"
+        taken.add(safe)
         symbol = Input(shape, name=safe, dtype=None if port.dtype in _WHOLE else builder.dtype)
         axes = ((atoms[batch],), *((atoms[k],) for k in rest))
         view = tuple((atom,) for atom in atoms)

@@ -13,13 +13,14 @@ from gatewise.errors import ConfigError, GatewiseError, ShapeError, SizeError
 from gatewise.interop.onnx.operators import run_call
 
 from .sizes import Size, simplified
-from .views import Tensor
+from .views import Tensor, few
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
     from gatewise.interop.onnx.graphs import Call, Graph
 
-MOST_BYTES = 2**28  # of a constant that the graph computes
+MOST_BYTES = 2**26  # of a constant that the graph computes
+_MOST_EXTENTS = 10_000
 _MOST_BYTES_OF_ALL = 2**30
 
 
@@ -29,6 +30,9 @@ class Expanded:
 
     number: Any  # a NumPy scalar
     shape: tuple[Any, ...]  # int or Size
+
+    def __post_init__(self) -> None:
+        few(self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,13 @@ class Lengths:
     """An input of the graph that is the lengths of the rows: in gatewise it comes with the call."""
 
 
+# What no exporter writes for constants, and what could take long.
+NOT_FOLDED = frozenset(
+    {
+        *("AveragePool", "Conv", "Dropout", "Einsum", "GRU", "GlobalAveragePool", "GlobalMaxPool"),
+        *("LSTM", "MaxPool", "RNN"),
+    }
+)
 # What makes the outputs of a node of its inputs.
 Handler = Callable[["Builder", "Call", list[Any]], list[Any]]
 
@@ -75,6 +86,7 @@ class Builder:
         self.readers: dict[str, list[Call]] = {}
         self.dtype: str = "float32"
         self._fresh = 0
+        self.numbers: dict[int, int] = {id(call): k for k, call in enumerate(graph.calls)}
         for call in graph.calls:
             for name in call.inputs:
                 self.readers.setdefault(name, []).append(call)
@@ -136,6 +148,9 @@ class Builder:
         arrays = [value for value in inputs if value is not None]
         known = all(isinstance(value, np.ndarray) for value in arrays)
         if known and not any(value.dtype == object for value in arrays):
+            if call.op in NOT_FOLDED:
+                raise ConfigError("it reads constants only")
+            call.kept["limit"] = MOST_BYTES
             return run_call(call, inputs)
         handler = self.handlers.get(call.op)
         if handler is None:
@@ -178,19 +193,16 @@ def fold_constants(graph: Graph) -> None:
     """
     constants, calls, total = graph.constants, [], 0
     for call in graph.calls:
-        if all(name in constants for name in call.inputs if name) and call.op not in (
-            "Dropout",
-            "Loop",
-            "If",
-            "Scan",
-        ):
+        known = all(name in constants for name in call.inputs if name)
+        if known and call.op not in NOT_FOLDED:
             call.kept["limit"] = MOST_BYTES
             try:
                 found = run_call(call, [constants[name] if name else None for name in call.inputs])
             except ConfigError:  # an error only if an output needs it
                 calls.append(call)
                 continue
-            total += sum(array.nbytes for array in found)
+            read = sum(constants[name].nbytes for name in call.inputs if name)
+            total += max(sum(array.nbytes for array in found) - read, 0)
             if total > _MOST_BYTES_OF_ALL:
                 raise SizeError(f"the model's constants need more than {_MOST_BYTES_OF_ALL} bytes")
             constants.update((name, array) for name, array in zip(call.outputs, found) if name)
@@ -243,5 +255,13 @@ def constant(value: Any) -> bool:
 
 
 def evaluated(call: Call, inputs: list[Any]) -> list[Any]:
-    """Return the outputs of an operator that arranges extents."""
+    """Return the outputs of an operator that arranges extents.
+
+    Raises
+    ------
+    ConfigError
+        There are more extents than a graph needs.
+    """
+    if sum(x.size for x in inputs if x is not None) > _MOST_EXTENTS:
+        raise ConfigError("too many extents are arranged")
     return [simplified(np.asarray(each)) for each in run_call(call, inputs)]

@@ -105,7 +105,10 @@ class _Search:
     def _divided(self, sub: Call, root: Call, x: str, epsilon: float) -> bool:
         """Replace ``(x - mean) / root [* gain] [+ shift]``, as PyTorch writes it."""
         for div in self.readers.get(root.outputs[0], []):
-            if div.op != "Div" or div.inputs != [sub.outputs[0], root.outputs[0]]:
+            if div.op != "Div" or div.inputs[1] != root.outputs[0]:
+                continue
+            maker = self.makers.get(div.inputs[0])  # sub, or the same difference once more
+            if maker is None or maker.op != "Sub" or maker.inputs != sub.inputs:
                 continue
             last, gain, shift = div, "", ""
             mul = self.one(div.outputs[0], "Mul")

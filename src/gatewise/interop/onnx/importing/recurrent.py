@@ -69,7 +69,7 @@ def _recurrent(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
         _start(builder, inputs[k] if len(inputs) > k else None, len(directions), units, batch_first)
         for k in ((5, 6) if call.op == "LSTM" else (5,))
     ]
-    number = builder.graph.calls.index(call)
+    number = builder.numbers[id(call)]
     wanted = {"steps", "h", "c"} if builder.plan is None else builder.plan.get(number, set())
     steps, states = "steps" in wanted, "c" in wanted or ("h" in wanted and "steps" in wanted)
     learned = any(isinstance(start, list) and constant(start[0]) for start in starts)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from gatewise._typing import Array
 
 
+_MOST_NAMES = 16  # no array has more axes of unknown extent
+
+
 class Size:
     """A number times named extents: ``2 * batch * time``. It is at least 1.
 
@@ -30,6 +33,8 @@ class Size:
     names: tuple[str, ...]
 
     def __init__(self, factor: int, names: tuple[str, ...]) -> None:
+        if factor >= 2**62 or len(names) > _MOST_NAMES:
+            raise ConfigError("an extent is the product of too many extents")
         self.factor, self.names = factor, names
 
     @staticmethod

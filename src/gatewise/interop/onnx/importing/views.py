@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_MOST_AXES = 32
+
+
 class Atom:
     """A factor of an axis.
 
@@ -72,7 +75,7 @@ class Tensor:
 
     def seen(self, view: Sequence[Sequence[Atom]]) -> Tensor:
         """Return the same array with other axes in the graph."""
-        return replace(self, view=tuple(tuple(group) for group in view))
+        return replace(self, view=tuple(tuple(group) for group in few(view)))
 
     def made(self, symbol: Any, **changes: Any) -> Tensor:
         """Return what a layer made of the array without changing its shape."""
@@ -82,6 +85,19 @@ class Tensor:
         """Return what a layer made of the last axis, which is that of the symbol, too."""
         features = (Atom(count),)
         return self.made(symbol, axes=(*self.axes[:-1], features), view=(*self.view[:-1], features))
+
+
+def few(axes: Sequence[Any]) -> Sequence[Any]:
+    """Return axes, if they are not more than an array can have.
+
+    Raises
+    ------
+    ConfigError
+        They are more.
+    """
+    if len(axes) > _MOST_AXES:
+        raise ConfigError(f"an array of {len(axes)} axes")
+    return axes
 
 
 def same(a: Sequence[Atom], b: Sequence[Atom]) -> bool:
@@ -198,6 +214,7 @@ def reshaped(tensor: Tensor, sizes: Sequence[Any]) -> Tensor:
     ConfigError
         The extents cannot be made of those that are there.
     """
+    few(sizes)
     waiting = [atom for group in tensor.view for atom in group]
     axes = [list(group) for group in tensor.axes]
     view: list[tuple[Atom, ...]] = []

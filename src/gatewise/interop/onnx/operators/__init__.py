@@ -39,14 +39,16 @@ def check_call(call: Call) -> None:
         raise ConfigError(
             f"{call.title()}: the operator is not supported{did_you_mean(call.op, OPERATORS)}"
         )
-    to = call.get("to", call.get("dtype"))
-    if call.op in ("Cast", "EyeLike") and to is not None and to not in DTYPES:
-        raise ConfigError(f"{call.title()} makes tensors of {type_name(to)}, not supported")
-    if call.op in FAMILIES:
-        try:
+    try:
+        to = call.get("to", call.get("dtype"))
+        if call.op in ("Cast", "EyeLike") and to is not None and to not in DTYPES:
+            raise ConfigError(f"it makes tensors of {type_name(to)}, which are not supported")
+        if call.op in FAMILIES:
             directions_of(call)
-        except ConfigError as error:
-            raise ConfigError(f"{call.title()}: {error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{call.title()}: {error}") from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ConfigError(f"{call.title()} has an attribute of a wrong type: {error}") from error
 
 
 def run_call(call: Call, inputs: list[Any]) -> list[Any]:

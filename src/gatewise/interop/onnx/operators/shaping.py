@@ -49,6 +49,7 @@ def _flatten(call: Call, inputs: list[Any]) -> list[Any]:
 
 def _concat(call: Call, inputs: list[Any]) -> list[Any]:
     axis = axis_of(call.get("axis", 0), inputs[0].ndim)
+    room_for(call, [sum(x.size for x in inputs)], inputs[0].dtype)
     return [np.concatenate(inputs, axis)]
 
 
@@ -147,6 +148,7 @@ def _gather_nd(call: Call, inputs: list[Any]) -> list[Any]:
     depth = indices.shape[-1]
     if batch + depth > x.ndim:
         raise ShapeError(f"{depth} indices of an array of shape {x.shape}")
+    room_for(call, (*indices.shape[:-1], *x.shape[batch + depth :]), x.dtype)
     places = np.ix_(*(range(extent) for extent in x.shape[:batch]))
     rest = indices.ndim - 1 - batch
     places = tuple(place.reshape(place.shape + (1,) * rest) for place in places)
