@@ -18,8 +18,11 @@ def mutate(data, seed):
         model.ParseFromString(data)
     except Exception:  # it was no model: nothing to take apart
         return _bytes(bytearray(data), draw)
-    for _ in range(draw.randrange(1, 4)):
-        draw.choice(_CHANGES)(model, draw)
+    try:
+        for _ in range(draw.randrange(1, 4)):
+            draw.choice(_CHANGES)(model, draw)
+    except UnicodeDecodeError:  # a name that an earlier change has damaged
+        return _bytes(bytearray(data), draw)
     return model.SerializeToString()
 
 

@@ -228,6 +228,12 @@ def test_layers_that_grow_are_refused():
         import_model(model_of(nodes, [("x", ["n", 2])], [w]))
 
 
+def test_names_that_are_no_text():
+    data = model_of([relu("x", "y")], [("x", ["n", 2])]).SerializeToString()
+    for place in range(len(data)):
+        read(data[:place] + b"\x9f" + data[place + 1 :])
+
+
 def test_deep_nesting():
     graph = helper.make_graph([relu("x", "y")], "inner", [], [])
     for _ in range(200):

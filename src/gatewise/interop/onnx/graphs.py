@@ -95,6 +95,13 @@ def read_graph(model: Any, folder: Path | None = None) -> Graph:
         It needs what is not supported here: operators of other domains, graphs inside nodes, local
         functions, sparse tensors.
     """
+    try:
+        return _read(model, folder)
+    except UnicodeDecodeError as error:  # protobuf reads names when they are asked for
+        raise CheckpointError(f"the model is damaged: a name is no text ({error})") from error
+
+
+def _read(model: Any, folder: Path | None) -> Graph:
     version = _version(model)
     graph = model.graph
     if model.functions:

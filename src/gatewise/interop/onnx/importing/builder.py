@@ -96,9 +96,10 @@ class Builder:
 
     def use(self, tensor: Tensor) -> Tensor:
         """Return a tensor that a layer will read; all steps of a recurrent node are then needed."""
-        if tensor.run is not None:
-            self.used.setdefault(tensor.run.number, set()).add("steps")
-        return tensor
+        if tensor.run is None:
+            return tensor
+        self.used.setdefault(tensor.run.number, set()).add("steps")
+        return tensor.run.cut(self, tensor)
 
     def fresh(self) -> Size:
         """Return an extent that is not known, another one than all others."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from gatewise.interop.onnx.recurrent import directions_of, make_layer, sizes_of,
 from gatewise.layers import Bidirectional, Concatenate
 
 from .builder import Builder, Expanded, Handler, Lengths, constant, is_extents
+from .shapes import origin, taken
 from .sizes import product
 from .views import Atom, Tensor, arranged, same
 
@@ -19,26 +21,77 @@ if TYPE_CHECKING:
     from gatewise.interop.onnx.graphs import Call
 
 
+class Half:
+    """All steps of one direction of a bidirectional node, which no layer has cut out yet."""
+
+    def __init__(self, run: Run, way: int, whole: Tensor) -> None:
+        self.run: Run = run
+        self.way: int = way
+        self.whole: Tensor = whole
+        self.number: int = run.number
+
+    def cut(self, builder: Builder, x: Tensor) -> Tensor:
+        """Return the tensor with a symbol of this direction alone."""
+        width = self.whole.symbol.shape[-1] // 2
+        key = (slice(None), slice(None), slice(self.way * width, (self.way + 1) * width))
+        name = ("half", id(self.whole.symbol), self.way)
+        if name not in builder.shared:
+            builder.shared[name] = self.whole.symbol[key]
+        part = (origin(builder, self.whole), self.way * width, (self.way + 1) * width)
+        return replace(x, symbol=builder.shared[name], run=None, part=part)
+
+    def last_of(self, builder: Builder, x: Tensor, axis: int, place: int) -> Tensor | None:
+        """Return the last output of this direction, if that is what is taken."""
+        if not self.run.ends(x.view[axis], self.run.ways[self.way], place):
+            return None
+        builder.used.setdefault(self.number, set()).add("h")
+        final: Tensor = self.run.final
+        way, units = final.axes[-1]
+        if not same(x.axes[-1], (units,)):
+            return None
+        whole = final.seen([(way,), *x.view[:axis], *x.view[axis + 1 :]])
+        return taken(builder, whole, 0, self.way)
+
+
 class Run:
     """One recurrent node in the model: the layer's outputs, and which of them are used."""
 
-    def __init__(self, number: int, ways: list[bool], time: Atom) -> None:
+    def __init__(
+        self, number: int, ways: list[bool], time: Atom, features: tuple[Atom, ...]
+    ) -> None:
         self.number: int = number
         self.ways: list[bool] = ways  # whether each direction goes backwards
         self.time: Atom = time
+        self.features: tuple[Atom, ...] = features
         self.final: Any = None  # the last outputs, as Y_h
 
-    def last_of(self, builder: Builder, x: Tensor, axis: int, place: int) -> Tensor | None:
-        """Return the last output of a layer with one direction, if that is what is taken."""
-        group = x.view[axis]
-        if len(self.ways) != 1 or len(group) != 1 or group[0] is not self.time:
-            return None
+    def ends(self, group: tuple[Atom, ...], backwards: bool, place: int) -> bool:
+        """Return whether a place of an axis is the last step that a direction visits."""
+        if len(group) != 1 or group[0] is not self.time:
+            return False
         size = self.time.size
-        ends = (0,) if self.ways[0] else (-1, size - 1 if isinstance(size, int) else -1)
-        if place not in ends:
+        if backwards:
+            return place == 0
+        return place in (-1, size - 1 if isinstance(size, int) else -1)
+
+    def cut(self, builder: Builder, x: Tensor) -> Tensor:
+        """Return the tensor itself: its symbol holds all directions."""
+        return x
+
+    def last_of(self, builder: Builder, x: Tensor, axis: int, place: int) -> Tensor | None:
+        """Return the last output of a layer with one direction, or one direction of two."""
+        group = x.view[axis]
+        if len(self.ways) == 2:
+            way, units = self.features
+            if len(group) != 1 or group[0] is not way or not same(x.axes[-1], (way, units)):
+                return None
+            half = Half(self, place % 2, x)
+            rest = [*x.view[:axis], *x.view[axis + 1 :]]
+            return replace(x.seen(rest), axes=(*x.axes[:-1], (units,)), run=half)
+        if not self.ends(group, self.ways[0], place):
             return None
         final: Tensor = self.final
-        if not same(x.axes[-1], final.axes[-1]):  # it was divided since
+        if not same(x.axes[-1], self.features):  # it was divided since
             return None
         builder.used.setdefault(self.number, set()).add("h")
         return final.seen([*x.view[:axis], *x.view[axis + 1 :]])
@@ -126,7 +179,6 @@ def _outputs(
     count = 2 if call.op == "LSTM" else 1
     time, units = x.axes[1], Atom(outputs[0].shape[-1] // len(ways))
     way = (Atom(2),) if len(ways) == 2 else ()
-    run = Run(number, ways, time[0] if time else Atom(1))
     batch_first = bool(call.get("layout", 0))
     states = outputs[1:]
     last = outputs[0] if "steps" not in wanted else None
@@ -140,6 +192,7 @@ def _outputs(
         return parts[0] if len(parts) == 1 else Concatenate()(parts)
 
     features = (*way, units)
+    run = Run(number, ways, time[0] if time else Atom(1), features)
     view: list[tuple[Atom, ...]] = [x.axes[0], way, (units,)]
     if not batch_first:
         view = [way, x.axes[0], (units,)]
@@ -202,8 +255,6 @@ def _start(
         return [array[k, 0] for k in range(count)]
     if not isinstance(given, Tensor) or len(given.view) != 3 or given.whole:
         raise ConfigError("the initial state is no array of three axes")
-    from .shapes import taken
-
     found = []
     for k in range(count):
         one = taken(builder, given, axis, k)

@@ -184,6 +184,7 @@ def _concat(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
         return [inputs[0]]
     if not all(isinstance(x, Tensor) for x in inputs):
         raise ConfigError("arrays and constants are joined")
+    inputs = [builder.use(x) for x in inputs]
     axis = axis_of(call.get("axis", 0), len(inputs[0].view))
     whole = _whole_of(inputs, axis)
     if whole is not None:
@@ -191,7 +192,7 @@ def _concat(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     parts = []
     for x in inputs:
         groups, at = _groups_with(x, axis)
-        parts.append(arranged(builder.use(x), groups))
+        parts.append(arranged(x, groups))
     first = inputs[0]
     many = Atom(_sum(builder, [x.shape[axis] for x in inputs]))
     symbol = Concatenate(axis=at)([part.symbol for part in parts])
@@ -249,19 +250,19 @@ def _whole_of(inputs: list[Any], axis: int) -> Tensor | None:
     end, source = 0, inputs[0].part
     if source is None or axis != len(inputs[0].view) - 1:
         return None
-    origin: Tensor = source[0]
+    first: Tensor = source[0]
     for x in inputs:
-        if x.part is None or x.part[0] is not origin or x.part[1] != end:
+        if x.part is None or x.part[0] is not first or x.part[1] != end:
             return None
         if len(x.view) != len(inputs[0].view) or not same(x.view[-1], x.axes[-1]):
             return None
         if any(not same(a, b) for a, b in zip(x.view[:-1], inputs[0].view[:-1])):
             return None
         end = x.part[2]
-    if end != origin.symbol.shape[-1]:
+    if end != first.symbol.shape[-1]:
         return None
     return dataclasses.replace(
-        origin, view=(*inputs[0].view[:-1], origin.axes[-1]), run=None, part=None
+        first, view=(*inputs[0].view[:-1], first.axes[-1]), run=None, part=None
     )
 
 
@@ -332,14 +333,14 @@ def _cut(
             view = [*before, *([tuple(new)] if isinstance(entry, slice) else []), *after]
             whole = dataclasses.replace(x, run=None)
             part = (
-                (_origin(builder, whole), first * rest, last * rest)
+                (origin(builder, whole), first * rest, last * rest)
                 if k == len(x.axes) - 1
                 else None
             )
             made = x.made(x.symbol[tuple(key)], axes=tuple(axes), view=tuple(map(tuple, view)))
             return dataclasses.replace(made, part=part)
     groups, at = _groups_with(x, axis)
-    origin = x = arranged(x, groups)
+    whole = x = arranged(x, groups)
     key = [slice(None)] * len(x.axes)
     key[at] = entry  # type: ignore[call-overload]
     symbol = x.symbol[tuple(key)]
@@ -359,12 +360,12 @@ def _cut(
     if at == len(x.axes) - 1 and not isinstance(size, Size):
         places = range(size)[entry]
         if places.step == 1:
-            part = (_origin(builder, origin), places.start, places.stop)
+            part = (origin(builder, whole), places.start, places.stop)
             made = dataclasses.replace(made, part=part)
     return made
 
 
-def _origin(builder: Builder, x: Tensor) -> Tensor:
+def origin(builder: Builder, x: Tensor) -> Tensor:
     """Return one object for the array of a symbol, so that its parts can be recognised."""
     found: Tensor = builder.shared.setdefault(("origin", id(x.symbol)), x)
     return found
