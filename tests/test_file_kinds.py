@@ -46,7 +46,7 @@ FILES = {
     ),
     "m.onnx": (
         b"\x08\x08\x12\x07pytorch\x1a\x052.3.0:" + bytes(100),
-        "is an ONNX model.*ONNX Runtime",
+        "is an ONNX model.*import_model",
     ),
     "m.npz": (saved(np.savez, np.zeros(3)), r"arrays of NumPy \(.npz\): .*numpy.load"),
     "m.npy": (saved(np.save, np.zeros(3)), r"an array of NumPy \(.npy\): .*numpy.load"),

@@ -113,8 +113,8 @@ def foreign_text(path: str, start: bytes, size: int) -> str | None:
         return f"is compressed with gzip: unpack it first, and {_WHAT_SAVE_WROTE}"
     if _is_onnx(path, start):
         return (
-            "is an ONNX model, which gatewise does not read: run it with ONNX Runtime, or"
-            f" {_WHAT_SAVE_WROTE}"
+            "is an ONNX model: gatewise.interop.onnx.import_model(path) makes a model of it, and"
+            f" gatewise.interop.onnx.Backend runs it as it is; or {_WHAT_SAVE_WROTE}"
         )
     return _text_text(start)
 
