@@ -121,6 +121,50 @@ def test_errors_name_the_node():
         Backend.run_model(huge, np.array([2**31, 2**31]))
 
 
+def floats(*names):
+    return [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names]
+
+
+def test_if_and_loop():
+    """2 x, or x + 1 three times."""
+    flag = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("go", "on")]
+    count = helper.make_tensor_value_info("round", TensorProto.INT64, [])
+    double = helper.make_graph(
+        [helper.make_node("Add", ["x", "x"], ["d"])], "then", [], floats("d")
+    )
+    body = helper.make_graph(
+        [
+            helper.make_node("Add", ["state", "one"], ["next"]),
+            helper.make_node("Identity", ["go"], ["on"]),
+            helper.make_node("Identity", ["next"], ["seen"]),
+        ],
+        "body",
+        [count, flag[0], *floats("state")],
+        [flag[1], *floats("next", "seen")],
+    )
+    loop = helper.make_node("Loop", ["rounds", "", "x"], ["last", "all"], body=body)
+    counted = helper.make_graph([loop], "else", [], floats("last"))
+    graph = helper.make_graph(
+        [helper.make_node("If", ["c"], ["y"], then_branch=double, else_branch=counted)],
+        "both",
+        [
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [2]),
+        ],
+        floats("y"),
+        [
+            helper.make_tensor("rounds", TensorProto.INT64, [], [3]),
+            helper.make_tensor("one", TensorProto.FLOAT, [], [1]),
+        ],
+    )
+    prepared = Backend.prepare(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    )
+    x = np.float32([1, 5])
+    assert prepared.run([np.array(True), x]).y.tolist() == [2, 10]
+    assert prepared.run([np.array(False), x]).y.tolist() == [4, 8]
+
+
 def test_one_node():
     node = helper.make_node("Clip", ["x", "", "high"], ["y"])
     (y,) = Backend.run_node(node, [np.float32([1, 5]), None, np.float32(3)])

@@ -18,7 +18,6 @@ from gatewise.interop.onnx import Backend, import_model  # noqa: E402
 from .onnx_models import model_of, node_of  # noqa: E402
 
 FILES = Path(__file__).parents[1] / "files" / "interop"
-LOOPS = {"tensorflow_text"}  # Keras's SimpleRNN and GRU, which tf2onnx writes as loops
 KINDS = ("_script", "_fixed", "_dynamo")
 
 
@@ -44,7 +43,7 @@ def listed(found):
     return found if isinstance(found, list) else [found]
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in LOOPS])
+@pytest.mark.parametrize("name", names())
 def test_files(name):
     inputs, outputs = arrays_of(name)
     for ours, theirs in zip(Backend.run_model(FILES / f"{name}.onnx", inputs), outputs):
@@ -87,9 +86,29 @@ def test_weights_are_the_same_to_the_bit():
     np.testing.assert_array_equal(dense[1], theirs["hidden.bias"])
 
 
-def test_a_loop_is_refused():
-    with pytest.raises(ConfigError, match=r"Loop.*graph"):
-        import_model(FILES / "tensorflow_text.onnx")
+def test_loops_of_tf2onnx_are_layers():
+    """Keras's SimpleRNN and GRU, in both forms."""
+    assert layers_of("tensorflow_text")[:2] == ["Embedding", "SimpleRNN"]
+    assert layers_of("tensorflow_gru") == [
+        *["GRU", "LayerNormalization", "GRU", "Dense", "Activation"],
+    ]
+    model = import_model(FILES / "tensorflow_gru.onnx")
+    assert [layer.cell.reset_after for layer in model.layers if hasattr(layer, "cell")] == [
+        True,
+        False,
+    ]
+    assert layers_of("tensorflow_functional")[:2] == ["LSTM", "Bidirectional"]
+
+
+def test_other_loops_are_refused():
+    model = onnx.load(FILES / "tensorflow_text.onnx")
+    (loop,) = [node for node in model.graph.node if node.op_type == "Loop"]
+    (body,) = [attribute.g for attribute in loop.attribute]
+    for inner in body.node:
+        if inner.op_type == "Tanh":
+            inner.op_type = "Softsign"
+    with pytest.raises(ConfigError, match=r"\(Loop\): there is no layer"):
+        import_model(model)
 
 
 @pytest.mark.parametrize("name", ["torch_tagger_script", "torch_keywords_dynamo", "keras_lstm"])

@@ -8,6 +8,7 @@ import numpy as np
 
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, ShapeError
 
+from .control import CONTROL, run_graph
 from .graphs import NEWEST, Graph, Port, read_call
 from .operators import OPERATORS, check_call, run_call
 from .reading import graph_of, onnx_package
@@ -33,7 +34,6 @@ class Prepared(BackendRep):
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._last = _last_uses(graph)
         self._named = namedtupledict("Outputs", [port.name for port in graph.outputs])
 
     @property
@@ -70,16 +70,8 @@ class Prepared(BackendRep):
         """
         if kwargs:
             raise ConfigError(f"run has no options {', '.join(kwargs)}")
-        values: dict[str, Any] = dict(self._graph.constants)
-        values |= self._checked(inputs)
-        for call, done in zip(self._graph.calls, self._last):
-            found = run_call(call, [values[name] if name else None for name in call.inputs])
-            if len(found) < sum(bool(name) for name in call.outputs):
-                raise ConfigError(f"{call.title()} has {len(call.outputs)} outputs")
-            values.update((name, value) for name, value in zip(call.outputs, found) if name)
-            for name in done:
-                del values[name]
-        return self._named(*(values[port.name] for port in self._graph.outputs))
+        values: dict[str, Any] = dict(self._checked(inputs))
+        return self._named(*run_graph(self._graph, values))
 
     def _checked(self, inputs: Any) -> dict[str, Array]:
         ports = self._graph.inputs
@@ -104,18 +96,6 @@ class Prepared(BackendRep):
         return {port.name: _matched(port, np.asarray(x), sizes) for port, x in zip(ports, given)}
 
 
-def _last_uses(graph: Graph) -> list[list[str]]:
-    """Return, for each call, the values that nothing reads after it."""
-    kept = {port.name for port in graph.outputs} | graph.constants.keys()
-    seen: set[str] = set(kept)
-    found: list[list[str]] = []
-    for call in reversed(graph.calls):
-        done = {name for name in (*call.inputs, *call.outputs) if name} - seen
-        seen |= done
-        found.append(sorted(done))
-    return found[::-1]
-
-
 def _matched(port: Port, x: Array, sizes: dict[str, int]) -> Array:
     """Return an input if it has the dtype and shape that the model says."""
     if x.dtype != port.dtype:
@@ -132,11 +112,20 @@ def _matched(port: Port, x: Array, sizes: dict[str, int]) -> Array:
     return x
 
 
+def _check_calls(graph: Graph) -> None:
+    """Refuse operators that are not supported, in the graphs inside nodes too."""
+    for call in graph.calls:
+        if call.op not in CONTROL:
+            check_call(call)
+        for body in call.bodies:
+            _check_calls(body)
+
+
 class Backend(_Backend):
     """Runs ONNX models: an ``onnx.backend.base.Backend``.
 
     RNN, GRU and LSTM run on gatewise's kernels, with all attributes, in float32 and float64. All
-    other operators of :meth:`supports` run in NumPy. Operator sets 7 to 26 are supported, and
+    other operators of :meth:`supports` run in NumPy. Operator sets 7 to 28 are supported, and
     tensors of floats (float16 too, except in recurrent operators), whole numbers and booleans.
 
     Examples
@@ -162,7 +151,7 @@ class Backend(_Backend):
         operator : str
             Name of the operator, "LSTM" for instance.
         """
-        return operator in OPERATORS
+        return operator in OPERATORS or operator in CONTROL
 
     @classmethod
     def is_compatible(cls, model: Any, device: str = "CPU", **kwargs: Any) -> bool:
@@ -213,8 +202,7 @@ class Backend(_Backend):
         if not cls.supports_device(device):
             raise ConfigError(f"device={device!r}: gatewise runs on CPU")
         graph = graph_of(model)
-        for call in graph.calls:
-            check_call(call)
+        _check_calls(graph)
         return Prepared(graph)
 
     @classmethod

@@ -18,7 +18,8 @@ OLDEST, NEWEST = 7, 28  # versions of the operator set whose meaning is known he
 # Operators that mean the same since version 1.
 _UNCHANGED = {"Constant", "Identity", "Not", "Shape", "Squeeze", "Transpose", "Unsqueeze"}
 _DOMAINS = ("", "ai.onnx")
-_FLOAT, _INT, _STRING, _TENSOR, _FLOATS, _INTS, _STRINGS = 1, 2, 3, 4, 6, 7, 8
+_FLOAT, _INT, _STRING, _TENSOR, _GRAPH, _FLOATS, _INTS, _STRINGS = range(1, 9)
+_DEEPEST = 8  # graphs inside graphs
 MAX_NODES = 50_000
 
 
@@ -50,6 +51,18 @@ class Call:
                 )
         return value
 
+    @property
+    def bodies(self) -> list[Graph]:
+        """The graphs inside the node, list of Graph."""
+        return [value for value in self.attributes.values() if isinstance(value, Graph)]
+
+    def reads(self) -> set[str]:
+        """Return the names of all values that the node and the graphs inside it read."""
+        names = {name for name in self.inputs if name}
+        for body in self.bodies:
+            names |= body.reads()
+        return names
+
     def title(self) -> str:
         """Return the node's name and operator, for messages."""
         outputs = ", ".join(name for name in self.outputs[:4] if name)
@@ -61,7 +74,7 @@ class Port:
     """An input or output of a graph. An extent is a number, a name, or None if nothing is said."""
 
     name: str
-    dtype: str
+    dtype: str | None  # None in graphs inside nodes that do not tell
     shape: list[int | str | None] | None
 
 
@@ -74,6 +87,16 @@ class Graph:
     calls: list[Call]
     constants: dict[str, Array]
     producer: str = ""
+    last_uses: dict[int, list[str]] | None = None  # see control.py
+
+    def reads(self) -> set[str]:
+        """Return the names of the values of other graphs that this one reads."""
+        made = {*self.constants, *(port.name for port in self.inputs)}
+        found: set[str] = set()
+        for call in self.calls:
+            found |= call.reads() - made
+            made |= {name for name in call.outputs if name}
+        return found | ({port.name for port in self.outputs} - made)
 
 
 def read_graph(model: Any, folder: Path | None = None) -> Graph:
@@ -92,8 +115,8 @@ def read_graph(model: Any, folder: Path | None = None) -> Graph:
         The model is damaged: values that nothing makes, or that two nodes make, tensors whose size
         does not match their shape.
     ConfigError
-        It needs what is not supported here: operators of other domains, graphs inside nodes, local
-        functions, sparse tensors.
+        It needs what is not supported here: operators of other domains, local functions, sparse
+        tensors.
     """
     try:
         return _read(model, folder)
@@ -103,33 +126,80 @@ def read_graph(model: Any, folder: Path | None = None) -> Graph:
 
 def _read(model: Any, folder: Path | None) -> Graph:
     version = _version(model)
-    graph = model.graph
     if model.functions:
         raise ConfigError(
             f"the model has local functions ({model.functions[0].name[:80]!r}); write it again with"
             " onnx.inliner.inline_local_functions"
         )
-    if graph.sparse_initializer:
-        raise ConfigError("the model has sparse tensors; write them as plain tensors")
-    if len(graph.node) > MAX_NODES:
-        raise ConfigError(f"the model has {len(graph.node)} nodes; at most {MAX_NODES} are read")
-    constants: dict[str, Array] = {}
-    for tensor in graph.initializer:
-        if tensor.name in constants or not tensor.name:
-            raise CheckpointError(f"the model has two initializers {tensor.name[:80]!r}")
-        constants[tensor.name] = array_of(tensor, folder)
-    inputs = [_port(value) for value in graph.input if value.name not in constants]
-    outputs = [_port(value) for value in graph.output]
-    known = set(constants)
-    for port in inputs:
-        if port.name in known or not port.name:
-            raise CheckpointError(f"the model has two inputs {port.name[:80]!r}")
-        known.add(port.name)
-    calls = []
-    for node in graph.node:
-        call = read_call(node, version, folder)
+    scope = Scope(version, folder)
+    graph = scope.graph(model.graph)
+    graph.producer = str(model.producer_name)
+    return graph
+
+
+class Scope:
+    """Reads a graph, and the graphs inside its nodes, which may read its values.
+
+    Parameters
+    ----------
+    version : int
+        The operator set.
+    folder : Path or None
+        Where external data are.
+    """
+
+    def __init__(self, version: int, folder: Path | None) -> None:
+        self.version: int = version
+        self.folder: Path | None = folder
+        self._known: list[set[str]] = []  # names of each graph, from the outermost
+        self._left = MAX_NODES
+
+    def graph(self, proto: Any) -> Graph:
+        """Return a graph.
+
+        Raises
+        ------
+        CheckpointError, ConfigError
+            See :func:`read_graph`.
+        """
+        if len(self._known) >= _DEEPEST:
+            raise ConfigError(f"graphs inside graphs, more than {_DEEPEST} deep")
+        if proto.sparse_initializer:
+            raise ConfigError("the model has sparse tensors; write them as plain tensors")
+        self._left -= len(proto.node)
+        if self._left < 0:
+            raise ConfigError(f"the model has more than {MAX_NODES} nodes")
+        known: set[str] = set()
+        self._known.append(known)
+        constants: dict[str, Array] = {}
+        for tensor in proto.initializer:
+            if tensor.name in constants or not tensor.name:
+                raise CheckpointError(f"the model has two initializers {tensor.name[:80]!r}")
+            constants[tensor.name] = array_of(tensor, self.folder)
+        known.update(constants)
+        inner = len(self._known) > 1
+        inputs = [_port(value, inner) for value in proto.input if value.name not in constants]
+        outputs = [_port(value, inner) for value in proto.output]
+        for port in inputs:
+            if port.name in known or not port.name:
+                raise CheckpointError(f"the model has two inputs {port.name[:80]!r}")
+            known.add(port.name)
+        calls = [self._call(node, known) for node in proto.node]
+        for port in outputs:
+            if not self._is_known(port.name):
+                raise CheckpointError(f"the model returns {port.name[:80]!r}, which no node makes")
+        if not outputs:
+            raise CheckpointError("the model returns nothing")
+        self._known.pop()
+        return Graph(inputs, outputs, calls, constants)
+
+    def _is_known(self, name: str) -> bool:
+        return any(name in names for names in self._known)
+
+    def _call(self, node: Any, known: set[str]) -> Call:
+        call = read_call(node, self.version, self.folder, self)
         for name in call.inputs:
-            if name and name not in known:
+            if name and not self._is_known(name):
                 raise CheckpointError(
                     f"{call.title()} reads {name[:80]!r}, which no node before it makes: the model"
                     " is damaged, has a circle, or its nodes are not in order"
@@ -138,13 +208,7 @@ def _read(model: Any, folder: Path | None) -> Graph:
             if name and name in known:
                 raise CheckpointError(f"{call.title()} makes {name[:80]!r}, which is there already")
             known.add(name)
-        calls.append(call)
-    for port in outputs:
-        if port.name not in known or not port.name:
-            raise CheckpointError(f"the model returns {port.name[:80]!r}, which no node makes")
-    if not outputs:
-        raise CheckpointError("the model returns nothing")
-    return Graph(inputs, outputs, calls, constants, str(model.producer_name))
+        return call
 
 
 def _version(model: Any) -> int:
@@ -162,8 +226,10 @@ def _version(model: Any) -> int:
     return version
 
 
-def _port(value: Any) -> Port:
+def _port(value: Any, inner: bool = False) -> Port:
     kind = value.type.WhichOneof("value")
+    if inner and (kind is None or (kind == "tensor_type" and not value.type.tensor_type.elem_type)):
+        return Port(value.name, None, None)  # graphs inside nodes need not tell
     if kind != "tensor_type":
         raise ConfigError(f"{value.name[:80]!r} is a {kind or 'value without type'}, not a tensor")
     tensor = value.type.tensor_type
@@ -184,7 +250,9 @@ def _port(value: Any) -> Port:
     return Port(value.name, DTYPES[number][0].name, shape)
 
 
-def read_call(node: Any, version: int, folder: Path | None = None) -> Call:
+def read_call(
+    node: Any, version: int, folder: Path | None = None, scope: Scope | None = None
+) -> Call:
     """Return the call of a NodeProto.
 
     Raises
@@ -208,7 +276,10 @@ def read_call(node: Any, version: int, folder: Path | None = None) -> Call:
     for attribute in node.attribute:
         if attribute.name in call.attributes:
             raise CheckpointError(f"{call.title()} has two attributes {attribute.name[:80]!r}")
-        call.attributes[attribute.name] = _value(attribute, call, folder)
+        if attribute.type == _GRAPH and scope is not None:
+            call.attributes[attribute.name] = scope.graph(attribute.g)
+        else:
+            call.attributes[attribute.name] = _value(attribute, call, folder)
     return call
 
 
@@ -229,6 +300,6 @@ def _value(attribute: Any, call: Call, folder: Path | None) -> Any:
     if kind == _STRINGS:
         return [value.decode("utf-8", "replace") for value in attribute.strings]
     raise ConfigError(
-        f"{call.title()} has an attribute {attribute.name[:80]!r} that is a graph, a sparse tensor"
-        " or a type; only numbers, strings and tensors are supported"
+        f"{call.title()} has an attribute {attribute.name[:80]!r} that is a list of graphs, a"
+        " sparse tensor or a type, which is not supported"
     )

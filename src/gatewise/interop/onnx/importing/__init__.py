@@ -17,6 +17,7 @@ from gatewise.models import Model
 
 from . import arithmetic, recurrent, shapes, windows
 from .builder import Builder, Lengths, Refused, fold_constants
+from .loops import replace_loops
 from .patterns import simplify
 from .sizes import Size
 from .views import Atom, Tensor
@@ -85,8 +86,9 @@ def import_model(path: PathLike | bytes | Any) -> Model:
     >>> model.compile("adam", "mse")
     """
     graph = graph_of(path)
-    simplify(graph)
     fold_constants(graph)
+    replace_loops(graph)
+    simplify(graph)
     refusal: Refused | None = None
     for reading in _readings(graph):
         made = _model(graph, reading)
@@ -253,7 +255,9 @@ def _inputs(builder: Builder, reading: dict[str, int]) -> list[Any]:
         symbol = Input(shape, name=safe, dtype=None if port.dtype in _WHOLE else builder.dtype)
         axes = ((atoms[batch],), *((atoms[k],) for k in rest))
         view = tuple((atom,) for atom in atoms)
-        builder.values[port.name] = Tensor(symbol, axes, view, whole=port.dtype in _WHOLE)
+        builder.values[port.name] = Tensor(
+            symbol, axes, view, whole=port.dtype in _WHOLE, natural=port.dtype in _WHOLE
+        )
         symbols.append(symbol)
     return symbols
 

@@ -392,7 +392,7 @@ def _compared(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     if isinstance(b, Tensor):
         a, b, op = b, a, turned.get(op, op)
     limit = number_of(b)
-    if isinstance(a, Tensor) and a.whole and limit is not None:
+    if isinstance(a, Tensor) and a.natural and limit is not None:
         if (op == "Less" and limit <= 0) or (op in ("LessOrEqual", "Equal") and limit < 0):
             return [np.zeros((1,) * len(a.view), bool)]
         if (op == "GreaterOrEqual" and limit <= 0) or (op == "Greater" and limit < 0):

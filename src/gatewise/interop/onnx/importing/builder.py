@@ -88,7 +88,7 @@ class Builder:
         self._fresh = 0
         self.numbers: dict[int, int] = {id(call): k for k, call in enumerate(graph.calls)}
         for call in graph.calls:
-            for name in call.inputs:
+            for name in (*call.inputs, *(call.reads() if call.bodies else ())):
                 self.readers.setdefault(name, []).append(call)
         self.outputs: set[str] = {port.name for port in graph.outputs}
 
@@ -195,7 +195,7 @@ def fold_constants(graph: Graph) -> None:
     constants, calls, total = graph.constants, [], 0
     for call in graph.calls:
         known = all(name in constants for name in call.inputs if name)
-        if known and call.op not in NOT_FOLDED:
+        if known and call.op not in NOT_FOLDED and not call.bodies:
             call.kept["limit"] = MOST_BYTES
             try:
                 found = run_call(call, [constants[name] if name else None for name in call.inputs])

@@ -45,10 +45,7 @@ class _Search:
         ]
 
     def constant(self, name: str) -> Array | None:
-        """Return the constant of this name, also of a Constant node."""
-        maker = self.makers.get(name)
-        if maker is not None and maker.op == "Constant" and "value" in maker.attributes:
-            return np.asarray(maker.attributes["value"])
+        """Return the constant of this name."""
         return self.graph.constants.get(name)
 
     def number(self, name: str) -> float | None:

@@ -113,6 +113,7 @@ def _recurrent(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
             f"X has shape {x.shape}, of which axis {0 if batch_first else 1} is not the batch"
         )
     _refuse_lengths(inputs[4] if len(inputs) > 4 else None, product(a.size for a in time))
+    _refuse_rounds(builder, call, product(atom.size for atom in time))
     features, units = sizes_of(call, w, r)
     if x.shape[2] != features:
         raise ConfigError(f"X has {x.shape[2]} features, W has shape {w.shape}")
@@ -217,6 +218,15 @@ def _outputs(
 
 def _is_read(builder: Builder, name: str) -> bool:
     return bool(name) and (name in builder.readers or name in builder.outputs)
+
+
+def _refuse_rounds(builder: Builder, call: Call, steps: Any) -> None:
+    """Refuse a loop that ends before the last step."""
+    if "rounds" not in call.kept:
+        return
+    rounds = builder.values.get(call.kept["rounds"])
+    if not isinstance(rounds, np.ndarray) or rounds.size != 1 or rounds.reshape(-1)[0] != steps:
+        raise ConfigError(f"the loop does not run over all {steps} steps")
 
 
 def _refuse_lengths(lengths: Any, steps: Any) -> None:

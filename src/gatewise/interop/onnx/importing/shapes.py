@@ -139,7 +139,9 @@ def _unsqueeze(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
 
 def _filled(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     value = call.get("value")
-    number = np.float32(0) if value is None else np.asarray(value).reshape(())[()]
+    if value is not None and (not isinstance(value, np.ndarray) or value.size != 1):
+        raise ConfigError("value is no tensor of one number")
+    number = np.float32(0) if value is None else value.reshape(())[()]
     return [Expanded(number, tuple(extents_of(inputs[0], "shape")))]
 
 

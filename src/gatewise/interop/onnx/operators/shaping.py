@@ -210,8 +210,8 @@ def _constant(call: Call, inputs: list[Any]) -> list[Any]:
     kinds: dict[str, Any] = {"value_float": np.float32, "value_floats": np.float32}
     kinds |= {"value_int": np.int64, "value_ints": np.int64}
     for name, value in call.attributes.items():
-        if name == "value":
-            return [np.asarray(value)]
+        if name == "value" and isinstance(value, np.ndarray):
+            return [value]
         if name in kinds:
             return [np.array(value, kinds[name])]
     raise ConfigError("a Constant without a value, or with one of strings")
@@ -220,7 +220,9 @@ def _constant(call: Call, inputs: list[Any]) -> list[Any]:
 def _filled(call: Call, inputs: list[Any]) -> list[Any]:
     shape = [int(extent) for extent in inputs[0]]
     value = call.get("value")
-    value = np.zeros(1, np.float32) if value is None else np.asarray(value)
+    value = np.zeros(1, np.float32) if value is None else value
+    if not isinstance(value, np.ndarray) or value.size != 1:
+        raise ConfigError("value is no tensor of one number")
     room_for(call, shape, value.dtype)
     return [np.full(shape, value.reshape(()), value.dtype)]
 
