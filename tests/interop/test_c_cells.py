@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gatewise import Model, Sequential, layers
-from gatewise.layers import GRU, LSTM, MinGRU, MinLSTM, SimpleRNN
+from gatewise.layers import GRU, GRUD, LSTM, MinGRU, MinLSTM, SimpleRNN
 
 from .c_programs import Program, assert_close, needs_compiler, sequential, signal
 
@@ -70,6 +70,8 @@ GRUS = {
     "learned state": {"learned_initial_state": True},
 }
 OTHERS = {
+    "GRUD": (GRUD, {}),
+    "GRUD with means": (GRUD, {"means": [0.5], "use_bias": False, "activation": "softsign"}),
     "SimpleRNN": (SimpleRNN, {}),
     "SimpleRNN without bias": (SimpleRNN, {"use_bias": False, "activation": "relu"}),
     "SimpleRNN with clip": (SimpleRNN, {"clip": 0.5, "zoneout": 0.2}),

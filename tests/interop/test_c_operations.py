@@ -24,6 +24,8 @@ CASES = {
     ],
     "rectifier": [lambda: layers.ReLU(max_value=0.5, negative_slope=0.1, threshold=0.2)],
     "plain rectifier": [lambda: layers.ReLU()],
+    "trained slopes": [lambda: layers.PReLU("glorot_uniform", shared_axes=[1])],
+    "one slope": [lambda: layers.PReLU("ones", shared_axes=[1, 2])],
     "nothing at inference": [
         lambda: layers.Dropout(0.5),
         lambda: layers.GaussianNoise(0.1),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gatewise import Model, Sequential, layers
+from gatewise.cells import RNNCell
 from gatewise.errors import ConfigError, StateError
 from gatewise.layers.step_ops import DenseOp, LookupOp, RecurrentOp
 from gatewise.models import Seq2Seq
@@ -109,9 +110,34 @@ def test_whole_numbers_are_looked_up():
     assert plan.inputs[0].size == 7 and plan.inputs[0].mask == 0
 
 
+class Sums(RNNCell):
+    """A cell in NumPy."""
+
+    def __init__(self, units):
+        self.units = units
+
+    def parameter_shapes(self, inputs):
+        return {"kernel": (inputs, self.units)}
+
+    def step(self, x, states, parameters):
+        y = states[0] + x @ parameters["kernel"]
+        return y, [y], x
+
+    def step_backward(self, d_output, d_states, saved, parameters, gradients):
+        d_y = d_output + d_states[0]
+        gradients["kernel"] += saved.T @ d_y
+        return d_y @ parameters["kernel"].T, [d_y]
+
+
 class Doubled(layers.Dense):
     def run(self, inputs, tape, node):
         return inputs.with_values(2 * super().run(inputs, tape, node).values)
+
+
+def test_slopes_of_each_step_are_refused():
+    model = Sequential([layers.Input((4, 3)), layers.PReLU()])
+    with pytest.raises(ConfigError, match=r"slopes differ.*shared_axes=\[1\]"):
+        step_plan(model)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +147,7 @@ class Doubled(layers.Dense):
         (layers.LSTM(3, go_backwards=True), "go_backwards"),
         (layers.Conv1D(2, 3, padding="same"), "padding is 'same'"),
         (layers.ZeroPadding1D(1), "adds, removes or repeats"),
-        (layers.GRUD(2), "NumPy"),
+        (layers.RNN(Sums(2)), "NumPy"),
         (layers.TimeDistributed(layers.Bidirectional(layers.LSTM(3))), "rank"),
         (Doubled(2), "user-defined"),
     ],

@@ -34,6 +34,10 @@ RECURRENT = {
     "normalized gru": lambda: layers.GRU(7, layer_normalization=True),
     "rnn": lambda: layers.SimpleRNN(33, activation="relu", return_sequences=True),
     "normalized rnn": lambda: layers.SimpleRNN(33, layer_normalization=True, zoneout=0.0),
+    "gru-d": lambda: layers.GRUD(20, return_sequences=True),
+    "gru-d with means": lambda: layers.GRUD(
+        70, means=[0.5, -0.1], use_bias=False, recurrent_activation="hard_sigmoid"
+    ),
     "mingru": lambda: layers.MinGRU(70, return_sequences=True),
     "minlstm": lambda: layers.MinLSTM(5, activation="tanh"),
     "stacked": lambda: layers.RNN([layers.LSTMCell(3), layers.GRUCell(70)]),
@@ -56,6 +60,8 @@ OTHERS = {
         layers.ELU(0.5),
         layers.LeakyReLU(0.1),
         layers.ReLU(1.5, 0.1, 0.2),
+        layers.PReLU(shared_axes=[1]),
+        layers.PReLU(shared_axes=[1, 2]),
         layers.ReLU(),
         layers.Softmax(),
     ],
@@ -131,10 +137,10 @@ def with_new_weights(model, rng):
 @pytest.mark.parametrize("name", RECURRENT)
 def test_every_recurrent_layer(name, dtype, rng):
     model = Sequential(
-        [layers.Input((None, 5), dtype=dtype), RECURRENT[name](), layers.Dense(3)], seed=0
+        [layers.Input((None, 6), dtype=dtype), RECURRENT[name](), layers.Dense(3)], seed=0
     )
     for rows in (1, 7):
-        x = rng.normal(size=(rows, STEPS, 5)).astype(dtype)
+        x = rng.normal(size=(rows, STEPS, 6)).astype(dtype)
         if name == "stateful":
             model.reset_states()
         assert_streams_as_it_predicts(stateless(model), x)
@@ -145,11 +151,11 @@ def stateless(model):
     if not model.layers[0].stateful:
         return model
     config = model.layers[0].get_config() | {"stateful": False}
-    entry = layers.Input((None, 5), dtype=model.dtype)
+    entry = layers.Input((None, 6), dtype=model.dtype)
     copy = Sequential([entry, layers.LSTM(**config), layers.Dense(3)])
     copy.set_weights(model.get_weights())
     np.testing.assert_array_equal(
-        model.stream().process(np.ones((3, 5))), copy.stream().process(np.ones((3, 5)))
+        model.stream().process(np.ones((3, 6))), copy.stream().process(np.ones((3, 6)))
     )
     return copy
 

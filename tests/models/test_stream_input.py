@@ -176,6 +176,87 @@ def test_several_inputs_by_position_or_name():
         stream.process([np.ones((4, 2)), np.ones((5, 3))])
 
 
+def of_several(outputs):
+    """A model of three inputs, one without steps and one of whole numbers, and its steps."""
+    a, b = layers.Input((None, 2), name="a"), layers.Input((3,), name="b")
+    c = layers.Input((None,), name="c")
+    each = layers.Concatenate()([a, layers.Embedding(7, 2)(c)])
+    h = layers.Add()([layers.LSTM(3, return_sequences=True)(each), layers.Dense(3)(b)])
+    y = {
+        "one": lambda: layers.Dense(4)(h),
+        "list": lambda: [layers.Dense(4)(h), layers.GRU(2)(h)],
+        "dict": lambda: {"p": layers.Dense(4)(h), "q": layers.GRU(2)(h)},
+    }[outputs]()
+    return Model([a, b, c], y, seed=0)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("outputs", ["one", "list", "dict"])
+def test_several_arrays_are_read_as_they_are_or_converted(outputs, rows, rng):
+    model = of_several(outputs)
+    quick, slow = model.stream(rows), model.stream(rows)
+    assert quick.several and not quick.plain
+    for _ in range(5):
+        a, b = rng.normal(size=(rows, 2)).astype("f"), rng.normal(size=(rows, 3)).astype("f")
+        c = rng.integers(0, 7, rows)
+        wanted = slow.step([a.tolist(), b.tolist(), c.tolist()])
+        wanted = list(wanted.values()) if outputs == "dict" else wanted
+        wanted = wanted if outputs != "one" else [wanted]
+        y = [np.empty((rows, 4), "f"), np.empty((rows, 2), "f")][: len(wanted)]
+        given = [{"c": c, "a": a.astype(float), "b": b}, (a, b, c)][rng.integers(2)]
+        out = {"one": y[0], "list": y, "dict": {"q": y[-1], "p": y[0]}}[outputs]
+        found = quick.step(given, out=out)
+        assert (list(found) == ["p", "q"]) if outputs == "dict" else (type(found) is type(out))
+        for array, target in zip(wanted, y):
+            np.testing.assert_array_equal(target, array)
+        assert (found["p"] if outputs == "dict" else found if outputs == "one" else found[0]) is y[
+            0
+        ]
+
+
+def test_a_whole_number_among_several_inputs():
+    stream, other = of_several("list").stream(), of_several("list").stream()
+    a, b = np.ones(2, "f"), np.ones(3, "f")
+    for found, wanted in zip(stream.step([a, b, 5]), other.step([[a], [b], [5]])):
+        np.testing.assert_array_equal(found, wanted[0])
+
+
+@pytest.mark.parametrize(
+    ("k", "value", "error"),
+    [
+        (0, np.ones(3, "f"), ShapeError),
+        (0, np.array([1, np.nan], "f"), NonFiniteError),
+        (0, np.array([1, np.inf]), NonFiniteError),
+        (1, np.array(["x", "y", "z"]), DTypeError),
+        (1, np.ones((2, 3), "f"), ShapeError),
+        (2, 7, ShapeError),
+        (2, np.array([-1]), ShapeError),
+        (2, 0.5, DTypeError),
+    ],
+)
+def test_one_bad_array_of_several_is_refused_and_the_state_stays(k, value, error):
+    stream = of_several("list").stream()
+    good = [np.ones(2, "f"), np.ones(3, "f"), np.array(3)]
+    stream.step(good)
+    before, copy = stream.state, stream.__copy__()
+    bad = list(good)
+    bad[k] = value
+    with pytest.raises(error):
+        stream.step(bad)
+    for wrong in (
+        [np.empty(3, "f"), np.empty(2, "f")],
+        [np.empty(4, "f")],
+        [np.empty(4, "f"), np.empty(2)],
+        {"p": np.empty(4, "f")},
+    ):
+        with pytest.raises(GatewiseError):
+            stream.step(good, out=wrong)
+    for name, array in stream.state.items():
+        np.testing.assert_array_equal(array, before[name])
+    for found, wanted in zip(stream.step(good), copy.step(good)):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_names_that_do_not_exist_are_refused(model):
     stream = model.stream()
     with pytest.raises(GatewiseError):

@@ -64,8 +64,47 @@ def test_scores_are_what_comes_before_the_activation(activation, last, rng):
     assert stream._stream is not None
 
 
+class Doubled(layers.Dense):
+    def run(self, inputs, tape, node):
+        return inputs.with_values(2 * super().run(inputs, tape, node).values)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: layers.GRUD(4, return_sequences=True),
+        lambda: layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], return_sequences=True),
+        lambda: layers.RNN([layers.GRUCell(4), layers.SimpleRNNCell(3)]),
+    ],
+    ids=["GRUD", "stack", "last of a stack"],
+)
+def test_layers_of_several_parts(layer, rng):
+    model = Sequential([layers.Input((None, 6)), layer()], seed=0)
+    x = rng.random(size=(3, 7, 6)).astype("float32")
+    wanted = model.predict(x)
+    for stepper in (Stepper(model), StreamStepper(model)):
+        stepper.advance(x[:, :2])
+        for t in range(2, 5):
+            y = stepper.advance(x[:, t : t + 1])
+        stepper.take(np.array([2, 0, 1]))
+        y = stepper.advance(x[[2, 0, 1], 5:])
+        np.testing.assert_array_equal(y, (wanted[:, -1] if wanted.ndim > 2 else wanted)[[2, 0, 1]])
+
+
+def test_rows_of_a_stack_without_a_step_keep_their_state(rng):
+    stack = layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)])
+    model = Sequential([layers.Input((None, 6)), stack], seed=0)
+    x = rng.random(size=(2, 7, 6)).astype("float32")
+    stepper = Stepper(model)
+    stepper.advance(x[:, :3])
+    stepper.advance(x[:, 3:5], np.array([2, 0]))
+    y = stepper.advance(np.stack([x[0, 5:], x[1, 3:5]]))
+    np.testing.assert_array_equal(y[0], model.predict(x[:1])[0])
+    np.testing.assert_array_equal(y[1], model.predict(x[1:, :5])[0])
+
+
 def test_a_model_that_is_no_stream_steps_all_the_same(rng):
-    model = Sequential([layers.Input((None, 6)), layers.GRUD(4)], seed=0)
+    model = Sequential([layers.Input((None, 6)), layers.LSTM(3), Doubled(4)], seed=0)
     x = rng.random(size=(2, 5, 6)).astype("float32")
     stepper, other = Stepper(model), StreamStepper(model)
     for t in range(5):

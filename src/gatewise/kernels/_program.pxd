@@ -8,6 +8,7 @@ cdef extern from "program.h" nogil:
     int GW_WINDOW_MAXIMUM_OP, GW_WINDOW_MEAN_OP, GW_RUNNING_MAXIMUM_OP, GW_RUNNING_MEAN_OP
     int GW_CONCATENATE_OP, GW_ADD_OP, GW_SUBTRACT_OP, GW_MULTIPLY_OP, GW_AVERAGE_OP
     int GW_MAXIMUM_OP, GW_MINIMUM_OP, GW_SELECT_OP, GW_QUOTIENT_OP, GW_RECTIFIER_OP
+    int GW_SLOPES_OP, GW_DECAYED_OP
 
     cdef cppclass gw_ring[R]:
         gw_int window, dilation, width
@@ -41,6 +42,11 @@ cdef extern from "program.h" nogil:
         R *gates
         R *kept
         int gate_count
+        gw_activation[R] gate_act
+        gw_int seen_width
+        R *seen
+        const R *products[4]
+        R *work
         const R *mean
         const R *scale
         const R *shift

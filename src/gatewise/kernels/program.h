@@ -33,7 +33,9 @@ enum gw_step_kind {
     GW_MINIMUM_OP,
     GW_SELECT_OP,
     GW_QUOTIENT_OP,
-    GW_RECTIFIER_OP
+    GW_RECTIFIER_OP,
+    GW_SLOPES_OP,
+    GW_DECAYED_OP
 };
 
 // The last steps of each row, so that a window is one piece of memory. Steps `dilation` apart are
@@ -85,6 +87,13 @@ template <class R> struct gw_step_op {
     // minimal cells
     R *gates = nullptr, *kept = nullptr; // (rows, gates * units), (rows, units)
     int gate_count = 0;
+
+    // a cell with decays: [values, mask, time] come in, of `seen_width` features each
+    gw_activation<R> gate_act;
+    gw_int seen_width = 0;
+    R *seen = nullptr; // (rows, seen_width) the last observed values, minus `mean`
+    const R *products[4] = {}; // of the mask, of the time (h decays), of h, of r h
+    R *work = nullptr; // see step_of_decayed
 
     // vectors of an affine operation, or a normalization; nullptr: it has none
     const R *mean = nullptr, *scale = nullptr, *shift = nullptr;
@@ -216,6 +225,67 @@ static void step_of_scan(const gw_program<R> *p, gw_step_op<R> &op, const gw_tab
         s.n = op.gates + (r + 1) * G - H, s.a = op.kept + r * H;
         for (gw_int first = 0; first < H; first += PIECE)
             table->scan_forward(&s, first, first + PIECE < H ? first + PIECE : H);
+    }
+}
+
+// GRU-D, as layers/recurrent/grud.py computes it; `packed` is the product of the filled values.
+template <class R>
+static void step_of_decayed(const gw_program<R> *p, gw_step_op<R> &op, const gw_table<R> *table) {
+    const gw_int F = op.seen_width, H = op.width, n = p->rows;
+    const gw_activation<R> linear;
+    gw_activation<R> exponential;
+    exponential.kind = op.flag;
+    R *filled = op.work, *mask = filled + n * F, *time = mask + n * F, *decay = time + n * F;
+    R *sums = decay + n * F, *of_mask = sums + n * 3 * H, *h = of_mask + n * 3 * H;
+    R *gates = h + n * H, *reset = gates + n * 2 * H, *candidate = reset + n * H;
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int j = 0; j < F; j++) {
+            const gw_int i = r * F + j;
+            const R *x = op.in + r * op.inputs + j;
+            mask[i] = x[F], time[i] = x[2 * F];
+            R rate = time[i] * op.scale[j];
+            rate = rate + op.shift[j];
+            decay[i] = -rate < 0 ? -rate : 0;
+        }
+    table->activate(&exponential, decay, decay, n * F);
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int j = 0; j < F; j++) {
+            const gw_int i = r * F + j;
+            const R value = op.in[r * op.inputs + j];
+            const R away = op.mean ? value - op.mean[j] : value;
+            const R seen = mask[i] > R(0.5) ? away : op.seen[i];
+            if (is_active(p, r)) op.seen[i] = seen;
+            const R observed = mask[i] * away, missing = (1 - mask[i]) * decay[i];
+            filled[i] = observed + missing * seen;
+            if (op.mean) filled[i] = filled[i] + op.mean[j];
+        }
+    table->dense(filled, op.packed, n, F, 3 * H, &linear, sums);
+    table->dense(mask, op.products[0], n, F, 3 * H, &linear, of_mask);
+    table->dense(time, op.products[1], n, F, H, &linear, h);
+    for (gw_int i = 0; i < n * 3 * H; i++) sums[i] = sums[i] + of_mask[i];
+    for (gw_int i = 0; i < n * H; i++) h[i] = -h[i] < 0 ? -h[i] : 0;
+    table->activate(&exponential, h, h, n * H);
+    for (gw_int i = 0; i < n * H; i++) h[i] = h[i] * op.h[0][i];
+    table->dense(h, op.products[2], n, H, 2 * H, &linear, gates);
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int j = 0; j < 2 * H; j++)
+            gates[r * 2 * H + j] = gates[r * 2 * H + j] + sums[r * 3 * H + j];
+    table->activate(&op.gate_act, gates, gates, n * 2 * H);
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int j = 0; j < H; j++)
+            reset[r * H + j] = gates[r * 2 * H + H + j] * h[r * H + j];
+    table->dense(reset, op.products[3], n, H, H, &linear, candidate);
+    for (gw_int r = 0; r < n; r++)
+        for (gw_int j = 0; j < H; j++)
+            candidate[r * H + j] = candidate[r * H + j] + sums[r * 3 * H + 2 * H + j];
+    table->activate(&op.act, candidate, candidate, n * H);
+    for (gw_int r = 0; r < n; r++) {
+        if (!is_active(p, r)) continue;
+        for (gw_int j = 0; j < H; j++) {
+            const gw_int i = r * H + j;
+            const R change = gates[r * 2 * H + j] * (candidate[i] - h[i]);
+            op.out[i] = op.h[0][i] = h[i] + change;
+        }
     }
 }
 
@@ -381,6 +451,15 @@ template <class R> static void rectify(const gw_step_op<R> &op, gw_int n) {
     }
 }
 
+template <class R> static void slope(const gw_step_op<R> &op, gw_int rows) {
+    for (gw_int r = 0; r < rows; r++)
+        for (gw_int j = 0; j < op.width; j++) {
+            const R x = op.in[r * op.width + j];
+            const R below = (x < 0 ? x : 0) * op.scale[j];
+            op.out[r * op.width + j] = below + (x > 0 ? x : 0);
+        }
+}
+
 // ---- a step
 
 template <class R>
@@ -409,6 +488,8 @@ static void run_op(const gw_program<R> *p, gw_step_op<R> &op, const gw_table<R> 
     case GW_SELECT_OP: return select(op, p->rows);
     case GW_QUOTIENT_OP: return divide(op, n);
     case GW_RECTIFIER_OP: return rectify(op, n);
+    case GW_SLOPES_OP: return slope(op, p->rows);
+    case GW_DECAYED_OP: return step_of_decayed(p, op, table);
     default: return merge(op, p->rows);
     }
 }
@@ -465,7 +546,7 @@ template <class R> static void settle(gw_program<R> *p, const gw_table<R> *table
         const gw_int n = p->rows * op.width;
         if (op.kind == GW_CELL_OP && op.cell.activates_output)
             table->activate(&op.cell.out, op.h[op.odd], op.out, n);
-        else if (op.kind == GW_CELL_OP || op.kind == GW_SCAN_OP)
+        else if (op.kind == GW_CELL_OP || op.kind == GW_SCAN_OP || op.kind == GW_DECAYED_OP)
             memcpy(op.out, op.h[op.odd], n * sizeof(R));
         else if (op.kind == GW_RUNNING_MAXIMUM_OP || op.kind == GW_RUNNING_MEAN_OP)
             give_running(op, p->rows, op.kind == GW_RUNNING_MAXIMUM_OP);

@@ -16,13 +16,18 @@ from gatewise.kernels._program cimport *
 from gatewise.kernels._table cimport gw_activation, gw_int, gw_row, gw_table, table32, table64
 from gatewise.kernels.narrow cimport NarrowSums
 from gatewise.errors import StateError
-from gatewise.kernels.program_parts import CellMemory, RunningMemory, WindowMemory, work_of, zeros
+from gatewise.kernels import activations
+from gatewise.kernels.program_parts import (
+    CellMemory, RunningMemory, StateMemory, WindowMemory, work_of, zeros,
+)
 
 cnp.import_array()
 
 # Operations of a step from which on other Python threads may run meanwhile: giving them the chance
 # costs a tenth of a microsecond.
 cdef Py_ssize_t RELEASING_OPERATIONS = 200_000
+
+cdef int EXPONENTIAL = activations.code("exponential")[0]
 
 cdef dict MERGES = {
     "concatenate": GW_CONCATENATE_OP, "add": GW_ADD_OP, "subtract": GW_SUBTRACT_OP,
@@ -33,7 +38,15 @@ cdef dict PLAIN = {
     "dense": GW_DENSE_OP, "activation": GW_ACTIVATION_OP, "softmax": GW_SOFTMAX_OP,
     "affine": GW_AFFINE_OP, "normalization": GW_NORMALIZATION_OP, "lookup": GW_LOOKUP_OP,
     "select": GW_SELECT_OP, "quotient": GW_QUOTIENT_OP, "rectifier": GW_RECTIFIER_OP,
+    "slopes": GW_SLOPES_OP,
 }
+
+
+# One input or output of `several_step`.
+cdef struct Port:
+    char *buffer
+    void *given        # the data of the array, while it is read or written
+    Py_ssize_t width, bytes, size  # size: of whole numbers, else 0
 
 
 cdef class Program:
@@ -48,6 +61,8 @@ cdef class Program:
         Number of sequences.
     plain : bool
         Whether a step reads one array and gives one output each time, without masks.
+    several : bool
+        Whether it reads or gives more arrays, each time, without masks.
     """
 
     cdef object __weakref__
@@ -55,7 +70,7 @@ cdef class Program:
     cdef gw_program[double] p64
     cdef readonly object plan
     cdef readonly Py_ssize_t rows
-    cdef readonly bint plain
+    cdef readonly bint plain, several
     cdef bint is64, whole, releases
     cdef int typenum, busy
     cdef list packs, held, buffers, memories  # they own the memory that the operations point to
@@ -63,6 +78,9 @@ cdef class Program:
     cdef Py_ssize_t in_width, out_width, in_bytes, out_bytes
     cdef char *in_data
     cdef char *out_data
+    cdef Port *ports               # inputs, then outputs
+    cdef list input_names, output_names
+    cdef str form
 
     # ---- one step
 
@@ -94,7 +112,10 @@ cdef class Program:
         if not gw_enter(&self.busy):  # before the arguments are looked at: rows may change
             raise StateError(self._two_threads())
         try:
-            y = self.quick_step(x, out) if self.plain else None
+            y = (
+                self.quick_step(x, out) if self.plain
+                else self.several_step(x, out) if self.several else None
+            )
         finally:
             gw_leave(&self.busy)
         return self._step_other(x, out) if y is None else y
@@ -123,7 +144,7 @@ cdef class Program:
             shape[axes - 1] = self.out_width
             shape[0] = self.out_width if axes == 1 else self.rows
             out = cnp.PyArray_EMPTY(axes, shape, self.typenum, 0)
-        elif not self.can_write(out, axes):
+        elif not self.can_write(out, axes, self.out_width):
             return None
         target = cnp.PyArray_DATA(<cnp.ndarray>out)
         if self.releases:
@@ -132,6 +153,63 @@ cdef class Program:
         else:
             self.run_one(source, target)
         return out
+
+    cdef object several_step(self, x, out):
+        """`quick_step` for several arrays."""
+        cdef list given = parts_of(x, self.input_names), made
+        cdef Py_ssize_t n_in = len(self.input_names), n_out = len(self.output_names), k
+        cdef cnp.npy_intp shape[2]
+        cdef int axes = 0, found
+        cdef Port *port = self.ports
+        if given is None:
+            return None
+        for k in range(n_in):
+            if port[k].size and type(given[k]) is int:
+                given[k] = np.array(given[k], np.intp)
+            found = self.port_axes(&port[k], given[k])
+            if found == 0 and port[k].size == 0:
+                given[k] = self.narrowed(given[k])
+                found = 0 if given[k] is None else self.port_axes(&port[k], given[k])
+            if found == 0 or axes not in (0, found):
+                return None
+            axes = found
+            port[k].given = cnp.PyArray_DATA(<cnp.ndarray>given[k])
+        port += n_in
+        made = [None] * n_out if out is None else parts_of(out, self.output_names)
+        if made is None:
+            return None
+        for k in range(n_out):
+            if out is None:
+                shape[axes - 1] = port[k].width
+                shape[0] = port[k].width if axes == 1 else self.rows
+                made[k] = cnp.PyArray_EMPTY(axes, shape, self.typenum, 0)
+            elif not self.can_write(made[k], axes, port[k].width):
+                return None
+            port[k].given = cnp.PyArray_DATA(<cnp.ndarray>made[k])
+        if self.releases:
+            with nogil:
+                self.run_several(n_in, n_out)
+        else:
+            self.run_several(n_in, n_out)
+        if self.form == "dict":
+            return dict(zip(self.output_names, made))
+        return made[0] if self.form == "one" else made
+
+    cdef void run_several(self, Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil:
+        cdef Py_ssize_t k
+        for k in range(n_in):
+            memcpy(self.ports[k].buffer, self.ports[k].given, self.ports[k].bytes)
+        if self.is64:
+            gw_run_step(&self.p64, table64())
+        else:
+            gw_run_step(&self.p32, table32())
+        for k in range(n_in, n_in + n_out):
+            memcpy(self.ports[k].given, self.ports[k].buffer, self.ports[k].bytes)
+
+    cdef int port_axes(self, Port *port, x) noexcept:
+        """`axes_of` for one of several inputs."""
+        self.in_width, self.size, self.whole = port.width, port.size, port.size > 0
+        return self.axes_of(x)
 
     cdef int axes_of(self, x) noexcept:
         """Axes of the output for an x that can be read as it is; 0: it cannot."""
@@ -185,7 +263,7 @@ cdef class Program:
             target[k] = <float>source[k]  # infinity, if it is too large: it is refused
         return made
 
-    cdef bint can_write(self, out, int axes) noexcept:
+    cdef bint can_write(self, out, int axes, Py_ssize_t width) noexcept:
         """Whether the output, with this number of axes, can be written to `out`."""
         cdef cnp.ndarray a
         if not cnp.PyArray_CheckExact(out):
@@ -194,7 +272,7 @@ cdef class Program:
         return (
             cnp.PyArray_NDIM(a) == axes and cnp.PyArray_TYPE(a) == self.typenum
             and cnp.PyArray_IS_C_CONTIGUOUS(a) and cnp.PyArray_ISBEHAVED(a)
-            and cnp.PyArray_DIM(a, axes - 1) == self.out_width
+            and cnp.PyArray_DIM(a, axes - 1) == width
             and (axes == 1 or cnp.PyArray_DIM(a, 0) == self.rows)
         )
 
@@ -277,14 +355,35 @@ cdef class Program:
         self.out_data = <char *>cnp.PyArray_DATA(last)
         self.out_width = last.nbytes // last.dtype.itemsize // rows
         self.out_bytes = last.nbytes
-        self.plain = (
-            len(plan.inputs) == len(plan.outputs) == 1 and first.mask is None
-            and last.dtype == self.dtype
+        even = (
+            all(entry.mask is None for entry in plan.inputs)
+            and all(self.buffers[entry.vector].dtype == self.dtype for entry in plan.outputs)
             and all(vector.first == 0 and vector.every == 1 for vector in plan.vectors)
         )
+        self.plain = even and len(plan.inputs) == len(plan.outputs) == 1
+        self.several = even and not self.plain
+        if self.several:
+            self.load_ports()
         work = rows * sum(work_of(planned.op) for planned in plan.ops)
         self.releases = work >= RELEASING_OPERATIONS
         self._reset_rows(None)
+
+    cdef object load_ports(self):
+        """Prepare `several_step`."""
+        plan = self.plan
+        self.form = plan.form
+        self.input_names = [entry.name for entry in plan.inputs]
+        self.output_names = [entry.name for entry in plan.outputs]
+        entries = plan.inputs + plan.outputs
+        memory = np.zeros(len(entries) * sizeof(Port), np.uint8)
+        self.held.append(memory)
+        self.ports = <Port *>cnp.PyArray_DATA(memory)
+        for k, entry in enumerate(entries):
+            buffer = self.buffers[entry.vector]
+            self.ports[k].buffer = <char *>cnp.PyArray_DATA(buffer)
+            self.ports[k].bytes = buffer.nbytes
+            self.ports[k].width = plan.vectors[entry.vector].width
+            self.ports[k].size = (getattr(entry, "size", None) or 0)
 
     @property
     def dtype(self):
@@ -334,6 +433,22 @@ cdef class Program:
         return gw_op_of(&self.p64, k).odd if self.is64 else gw_op_of(&self.p32, k).odd
 
 
+cdef list parts_of(given, list names):
+    """A new list of the arrays for several names; None: they are not as expected."""
+    if type(given) is dict:
+        if len(given) != len(names):
+            return None
+        for name in names:
+            if name not in given:
+                return None
+        return [given[name] for name in names]
+    if len(names) == 1:
+        return [given]
+    if type(given) not in (list, tuple) or len(given) != len(names):
+        return None
+    return list(given)
+
+
 # ---- preparing operations
 
 cdef object load_ops(Program self, gw_program[floating] *p, const gw_table[floating] *table):
@@ -355,6 +470,8 @@ cdef object load_ops(Program self, gw_program[floating] *p, const gw_table[float
         o.settles = vector.role == "answer"
         if op.operation == "cell":
             load_cell(self, o, table, k, op, packed)
+        elif op.operation == "decayed":
+            load_decayed(self, o, table, op, packed)
         elif op.operation in ("convolution", "depthwise", "pooling"):
             load_window(self, o, table, op, packed)
         elif op.operation == "merge":
@@ -436,6 +553,33 @@ cdef object load_cell(Program self, gw_step_op[floating] *o, const gw_table[floa
                 rows[r].unprojected = unprojected + r * H
             if gates != NULL:
                 rows[r].gates = gates + r * compiled.saved * H
+    return None
+
+
+cdef object load_decayed(Program self, gw_step_op[floating] *o, const gw_table[floating] *table,
+                         op, packed):
+    """GRU-D."""
+    cdef int typenum = number_of(<floating *>NULL)
+    cdef Py_ssize_t n = self.rows, F = op.inputs // 3, H = op.width, k
+    o.kind, o.seen_width, o.flag, o.settles = GW_DECAYED_OP, F, EXPONENTIAL, False
+    set_activation(&o.act, op.activation)
+    set_activation(&o.gate_act, op.recurrent_activation)
+    o.mean = <const floating *>numbers_of(op.means, typenum, F)
+    o.scale = <const floating *>numbers_of(op.weights["input_decay_kernel"], typenum, F)
+    o.shift = <const floating *>numbers_of(op.weights["input_decay_bias"], typenum, F)
+    filled, *others = packed
+    o.packed = <const floating *>needed_pointer(filled, typenum, 1, table.dense_size(F, 3 * H))
+    sizes = (
+        table.dense_size(F, 3 * H), table.dense_size(F, H), table.dense_size(H, 2 * H),
+        table.dense_size(H, H),
+    )
+    for k in range(4):
+        o.products[k] = <const floating *>needed_pointer(others[k], typenum, 1, sizes[k])
+    h, seen = self.memory((n, H)), self.memory((n, F))
+    o.h[0] = o.h[1] = <floating *>cnp.PyArray_DATA(h)
+    o.seen = <floating *>cnp.PyArray_DATA(seen)
+    o.work = <floating *>cnp.PyArray_DATA(self.memory((n * (4 * F + 11 * H),)))
+    self.memories.append(StateMemory(op, (h, seen)))
     return None
 
 
@@ -528,6 +672,8 @@ cdef object load_plain(Program self, gw_step_op[floating] *o, const gw_table[flo
         o.columns = <const gw_int *>needed_pointer(op.columns, cnp.NPY_INTP, 1, op.width)
     elif what == "quotient":
         o.flag, o.number = op.number_first, <floating><double>op.number
+    elif what == "slopes":
+        o.scale = <const floating *>needed_pointer(op.slopes, typenum, 1, op.width)
     elif what == "rectifier":
         o.number, o.slope = <floating><double>op.threshold, <floating><double>op.slope
         o.most = <floating><double>op.most

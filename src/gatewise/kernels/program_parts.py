@@ -19,20 +19,21 @@ if TYPE_CHECKING:
     from gatewise._typing import Array
 
 
-class CellMemory:
-    """The states of a cell; h has two places, which take turns."""
+class StateMemory:
+    """The states of a recurrent operation, an array for each name."""
 
-    def __init__(self, k: int, op: Any, h: Array, c: Array | None) -> None:
-        self.k: int = k
+    def __init__(self, op: Any, states: tuple[Array, ...]) -> None:
         self.op: Any = op
-        self.h: Array = h
-        self.c: Array | None = c
+        self.states: tuple[Array, ...] = states
+
+    def now(self, program: Any) -> tuple[Array, ...]:
+        """The arrays that hold the states."""
+        return self.states
 
     def arrays(self, program: Any) -> Iterable[tuple[str, Array, Array]]:
         """(name, array, initial value) of each state."""
-        now = [self.h[program._odd(self.k)], *([] if self.c is None else [self.c])]
         names = [f"{self.op.name}/{name}" for name in self.op.state_names]
-        return zip(names, now, self.op.initial)
+        return zip(names, self.now(program), self.op.initial)
 
     def reset(self, program: Any, rows: Any) -> None:
         """Let rows begin again."""
@@ -47,6 +48,19 @@ class CellMemory:
         """The inverse of :meth:`read`."""
         for name, array, _ in self.arrays(program):
             array[...] = state[name]
+
+
+class CellMemory(StateMemory):
+    """The states of a cell; h has two places, which take turns."""
+
+    def __init__(self, k: int, op: Any, h: Array, c: Array | None) -> None:
+        super().__init__(op, () if c is None else (c,))
+        self.k: int = k
+        self.h: Array = h
+
+    def now(self, program: Any) -> tuple[Array, ...]:
+        """The arrays that hold the states."""
+        return self.h[program._odd(self.k)], *self.states
 
 
 class WindowMemory:
@@ -116,7 +130,7 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike) -> Array:
     return array
 
 
-def pack(op: Any, storage: str) -> Array | NarrowSums | None:
+def pack(op: Any, storage: str) -> Array | NarrowSums | tuple[Array, ...] | None:
     """Return the weights of an operation as a step reads them; None if it has none to pack.
 
     Parameters
@@ -130,6 +144,15 @@ def pack(op: Any, storage: str) -> Array | NarrowSums | None:
         return _pack_narrow(op, storage)
     if op.operation == "cell":
         return op.kernel.pack_forward(op.weights)
+    if op.operation == "decayed":
+        w, units = op.weights, op.width
+        return (
+            dense.pack(w["kernel"], w["bias"]),
+            dense.pack(w["mask_kernel"]),
+            dense.pack(w["hidden_decay_kernel"], w["hidden_decay_bias"]),
+            dense.pack(np.ascontiguousarray(w["recurrent_kernel"][:, : 2 * units])),
+            dense.pack(np.ascontiguousarray(w["recurrent_kernel"][:, 2 * units :])),
+        )
     if op.operation == "dense":
         return dense.pack(op.kernel, op.bias)
     if op.operation == "convolution":
@@ -139,6 +162,8 @@ def pack(op: Any, storage: str) -> Array | NarrowSums | None:
 
 def why_not_narrow(op: Any) -> str:
     """Return why the weights of an operation cannot be narrower than float32; "": they can."""
+    if op.operation == "decayed":
+        return "it has products of other vectors than x and h"
     if op.operation != "cell" or not isinstance(op.kernel, CompiledCell):
         return ""
     options = op.kernel.options
@@ -192,7 +217,7 @@ def _pack_narrow(op: Any, storage: str) -> NarrowSums | None:
 
 def work_of(op: Any) -> int:
     """Return about how many floating-point operations a step of one row takes."""
-    if op.operation == "cell":
+    if op.operation in ("cell", "decayed"):
         return 2 * sum(array.size for array in op.weights.values() if array is not None)
     if op.operation in ("dense", "convolution", "depthwise"):
         return 2 * op.kernel.size

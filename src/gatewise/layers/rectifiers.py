@@ -13,7 +13,7 @@ from gatewise.errors import ConfigError, ShapeError
 from .activation import ActivationLayer
 from .base import Layer
 from .options import fixed
-from .step_ops import RectifierOp
+from .step_ops import RectifierOp, SlopesOp
 from .weights import WeightOptions
 
 if TYPE_CHECKING:
@@ -247,6 +247,19 @@ class PReLU(Layer):
                 f" extent; share its slopes, shared_axes=[{axis}], or give Input the extent"
             )
         return [self._options.spec("alpha", tuple(shape))]
+
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        alpha = self._parameters["alpha"]
+        if any(extent > 1 for extent in alpha.shape[:-1]):
+            return "its slopes differ from step to step; share them: shared_axes=[1]"
+        return None
+
+    def _step_ops(self) -> list[StepOp]:
+        width = self.input_shape[-1]
+        slopes = np.ascontiguousarray(np.broadcast_to(self._parameters["alpha"].ravel(), width))
+        return [SlopesOp(name=self.name, inputs=width, width=width, slopes=slopes)]
 
     def _check_shape(self, x: Array) -> None:
         super()._check_shape(x)

@@ -64,6 +64,31 @@ class RecurrentOp(StepOp):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DecayedOp(StepOp):
+    """One step of GRU-D (layers/recurrent/grud.py), which reads values, mask and time.
+
+    Parameters
+    ----------
+    activation, recurrent_activation : ActivationCode
+    means : ndarray or None
+        (inputs / 3,); None: zeros.
+    weights : dict of str to ndarray or None
+        By the layer's names; bias may be None.
+    state_names : tuple of str
+    initial : tuple of ndarray, each (size,)
+        The state before the first step, an array for each name.
+    """
+
+    operation: ClassVar[str] = "decayed"
+    activation: ActivationCode
+    recurrent_activation: ActivationCode
+    means: Array | None
+    weights: dict[str, Array | None]
+    state_names: tuple[str, ...]
+    initial: tuple[Array, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DenseOp(StepOp):
     """``activation(x kernel + bias)``; kernel (inputs, width), bias (width,) or None."""
 
@@ -227,3 +252,11 @@ class RectifierOp(StepOp):
     threshold: float
     slope: float
     most: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SlopesOp(StepOp):
+    """x for x above 0, else ``slopes * x``; slopes (width,)."""
+
+    operation: ClassVar[str] = "slopes"
+    slopes: Array

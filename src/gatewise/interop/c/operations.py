@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gatewise.layers import step_ops
 
-from . import cells, normalized_cells, vectors, windows
+from . import cells, decays, normalized_cells, vectors, windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ def _recurrent(op: step_ops.RecurrentOp, sheet: Sheet) -> None:
 
 _WRITERS: dict[type[StepOp], Callable[[Any, Sheet], None]] = {
     step_ops.RecurrentOp: _recurrent,
+    step_ops.DecayedOp: decays.decayed,
     step_ops.DenseOp: vectors.dense,
     step_ops.ActivationOp: vectors.activation,
     step_ops.SoftmaxOp: vectors.softmax,
@@ -50,6 +51,7 @@ _WRITERS: dict[type[StepOp], Callable[[Any, Sheet], None]] = {
     step_ops.SelectOp: vectors.select,
     step_ops.QuotientOp: vectors.quotient,
     step_ops.RectifierOp: vectors.rectifier,
+    step_ops.SlopesOp: vectors.slopes,
 }
 
 # Operations whose result may be where their argument is.
@@ -60,6 +62,7 @@ IN_PLACE = (
     step_ops.NormalizationOp,
     step_ops.QuotientOp,
     step_ops.RectifierOp,
+    step_ops.SlopesOp,
 )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         RectifierOp,
         RunningOp,
         SelectOp,
+        SlopesOp,
         SoftmaxOp,
     )
 
@@ -101,6 +102,13 @@ def rectifier(op: RectifierOp, sheet: Sheet) -> None:
         above = f"(x[j] < {number(op.most)} ? x[j] : {number(op.most)})"
     below = f"{number(op.slope)} * (x[j] - {threshold})" if op.slope else "0.0f"
     sheet.loop(op.width, f"y[j] = x[j] > {threshold} ? {above} : {below};")
+
+
+def slopes(op: SlopesOp, sheet: Sheet) -> None:
+    """``slopes x`` below 0; y may be x."""
+    sheet.title = f"Slopes of {op.width} numbers"
+    below = sheet.constant("slopes", op.slopes, "")
+    sheet.loop(op.width, f"y[j] = x[j] < 0.0f ? x[j] * {below}[j] : x[j];")
 
 
 def select(op: SelectOp, sheet: Sheet) -> None:

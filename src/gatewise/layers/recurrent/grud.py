@@ -14,11 +14,13 @@ from gatewise.kernels._products import uses_blas
 from gatewise.layers.activation import LINEAR
 from gatewise.layers.options import fixed
 from gatewise.layers.specs import ParameterSpec
+from gatewise.layers.step_ops import DecayedOp
 
 from .stepwise import Stepwise
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, Config
+    from gatewise.layers.step_ops import StepOp
 
 
 class GRUD(Stepwise):
@@ -149,6 +151,21 @@ class GRUD(Stepwise):
             "hidden_decay_kernel": initializers.GlorotUniform(),
         }
         return ParameterSpec(name, shape, usual.get(name, initializers.Zeros()))
+
+    def _step_ops(self) -> list[StepOp]:
+        return [
+            DecayedOp(
+                name=self.name,
+                inputs=self.input_shape[-1],
+                width=self.units,
+                activation=activations.code(self.cell.activation),
+                recurrent_activation=activations.code(self.cell.recurrent_activation),
+                means=None if self.means is None else np.asarray(self.means, self.dtype),
+                weights={"bias": None, **self._parameters},
+                state_names=tuple(self.cell.states),
+                initial=tuple(state[0] for state in self._first_state((1,))),
+            )
+        ]
 
     # ---- computed for all steps at once, because it does not depend on h
 

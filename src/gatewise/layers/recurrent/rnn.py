@@ -144,6 +144,11 @@ class RNN(Stepwise):
         """Width of the output."""
         return self._width
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "its steps are computed in NumPy, not in a kernel"
+
     def parameter_specs(self, input_shape: Any) -> list[ParameterSpec]:
         self._check_input_shape(input_shape)
         shapes, name = self.cell.parameter_shapes(input_shape[-1]), type(self.cell).__name__

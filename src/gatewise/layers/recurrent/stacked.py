@@ -260,8 +260,22 @@ class StackedRNN(Container, HasState):
     def run(self, inputs: Any, tape: Tape | None, node: Hashable) -> Batch | Any:
         x, *given = inputs if isinstance(inputs, list) else [inputs]
         start = self._start(given, tape, node, x.values.shape[0])
-        states, final = list(start or ()), []
-        output = x
+        output, final = self._through(x, list(start or ()), tape, node)
+        if tape is not None:
+            tape.keep(node, (start is not None, bool(given)))
+        if self.stateful or (tape is not None and tape.carried is not None):
+            self._leave([batch.values for batch in final], x.steps, tape, node)
+        return [output, *final] if self.return_state else output
+
+    def advance(self, inputs: Batch, state: list[Array] | None) -> tuple[Batch, list[Array]]:
+        output, final = self._through(inputs, state or [], None, None)
+        return output, [batch.values for batch in final]
+
+    def _through(
+        self, x: Batch, states: list[Array], tape: Tape | None, node: Hashable
+    ) -> tuple[Batch, list[Batch]]:
+        """Return (output, final states) of a pass; `states` may be empty."""
+        output, final = x, []
         for k, (path, part) in enumerate(self._parts.items()):
             if k == 1:
                 output = Batch(output.values, self._later_steps(x))
@@ -269,12 +283,7 @@ class StackedRNN(Container, HasState):
             begin = [output, *(Batch(array) for array in own)] if own else output
             output, *last = part.run(begin, tape, (node, path))
             final += last
-        if tape is not None:
-            tape.keep(node, (start is not None, bool(given)))
-        if self.stateful or (tape is not None and tape.carried is not None):
-            self._leave([batch.values for batch in final], x.steps, tape, node)
-        output = Batch(output.values, x.steps if self.return_sequences else None)
-        return [output, *final] if self.return_state else output
+        return Batch(output.values, x.steps if self.return_sequences else None), final
 
     def _later_steps(self, x: Batch) -> Any:
         """Return the steps that all layers but the first see, in the order of the first's visit."""

@@ -76,11 +76,6 @@ class Stepwise(Recurrent):
         """
         return d_inputs, d_start
 
-    @property
-    def _cannot_stream(self) -> str | None:
-        """Why a stream cannot run the layer; None: it can."""
-        return "its steps are computed in NumPy, not in a kernel"
-
     def _run_from(
         self, inputs: Batch, states: list[Batch], tape: Tape | None, node: Hashable
     ) -> tuple[Batch, list[Array]]:
