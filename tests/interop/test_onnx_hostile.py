@@ -234,6 +234,25 @@ def test_names_that_are_no_text():
         read(data[:place] + b"\x9f" + data[place + 1 :])
 
 
+@pytest.mark.parametrize("count", range(5))
+def test_any_number_of_inputs_and_outputs(count):
+    from gatewise.interop.onnx.operators import OPERATORS
+
+    for op in [*OPERATORS, "If", "Loop"]:
+        for outputs in (["y"], ["y", "z"], [""]):
+            node = helper.make_node(op, ["x", "w", "x", "w"][:count], outputs)
+            last = helper.make_node("Sub", ["x", "x"], ["end"])
+            w = numpy_helper.from_array(np.ones((2, 2), np.float32), "w")
+            model = model_of([node, last], [("x", ["n", 2])], [w], ["end"])
+            read(model.SerializeToString())
+            if outputs == ["y"]:
+                try:
+                    prepared = Backend.prepare(model_of([node], [("x", ["n", 2])], [w]))
+                    prepared.run(np.ones((3, 2), np.float32))
+                except GatewiseError as error:
+                    assert op in str(error)
+
+
 def test_deep_nesting():
     graph = helper.make_graph([relu("x", "y")], "inner", [], [])
     for _ in range(200):

@@ -173,7 +173,7 @@ class Scope:
         self._known.append(known)
         constants: dict[str, Array] = {}
         for tensor in proto.initializer:
-            if tensor.name in constants or not tensor.name:
+            if text_of(tensor.name) in constants or not tensor.name:
                 raise CheckpointError(f"the model has two initializers {tensor.name[:80]!r}")
             constants[tensor.name] = array_of(tensor, self.folder)
         known.update(constants)
@@ -227,6 +227,7 @@ def _version(model: Any) -> int:
 
 
 def _port(value: Any, inner: bool = False) -> Port:
+    text_of(value.name)
     kind = value.type.WhichOneof("value")
     if inner and (kind is None or (kind == "tensor_type" and not value.type.tensor_type.elem_type)):
         return Port(value.name, None, None)  # graphs inside nodes need not tell
@@ -250,6 +251,19 @@ def _port(value: Any, inner: bool = False) -> Port:
     return Port(value.name, DTYPES[number][0].name, shape)
 
 
+def text_of(value: Any) -> str:
+    """Return a name of a message.
+
+    Raises
+    ------
+    CheckpointError
+        It is no text; protobuf then returns bytes, or raises when it is asked for.
+    """
+    if not isinstance(value, str):
+        raise CheckpointError(f"the model is damaged: the name {value!r:.80} is no text")
+    return value
+
+
 def read_call(
     node: Any, version: int, folder: Path | None = None, scope: Scope | None = None
 ) -> Call:
@@ -261,10 +275,10 @@ def read_call(
         See :func:`read_graph`.
     """
     call = Call(
-        op=node.op_type,
-        name=node.name,
-        inputs=list(node.input),
-        outputs=list(node.output),
+        op=text_of(node.op_type),
+        name=text_of(node.name),
+        inputs=[text_of(name) for name in node.input],
+        outputs=[text_of(name) for name in node.output],
         attributes={},
         version=version,
     )
@@ -274,7 +288,7 @@ def read_call(
             " supported"
         )
     for attribute in node.attribute:
-        if attribute.name in call.attributes:
+        if text_of(attribute.name) in call.attributes:
             raise CheckpointError(f"{call.title()} has two attributes {attribute.name[:80]!r}")
         if attribute.type == _GRAPH and scope is not None:
             call.attributes[attribute.name] = scope.graph(attribute.g)

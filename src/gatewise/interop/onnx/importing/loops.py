@@ -99,6 +99,7 @@ def _reads_steps(body: Graph, x: str, counters: set[str]) -> bool:
     readers = [call for call in body.calls if x in call.inputs]
     return bool(readers) and all(
         call.op == "Gather"
+        and len(call.inputs) == 2
         and call.get("axis", 0) == 0
         and call.inputs[0] == x
         and call.inputs[1] in counters

@@ -15,11 +15,25 @@ if TYPE_CHECKING:
 
 def simplify(graph: Graph) -> None:
     """Replace layer normalizations that are written as their arithmetic."""
+    if not all(map(_is_whole, graph.calls)):
+        return  # a damaged file; the walk over the nodes says where
     search = _Search(graph)
     for call in list(graph.calls):
         if call.op == "Sub":
             search.centred(call)
     graph.calls = search.calls()
+
+
+_INPUTS = {"Sub": 2, "Mul": 2, "Pow": 2, "Add": 2, "Div": 2, "Sqrt": 1, "Reciprocal": 1, "Neg": 1}
+_INPUTS |= {"GlobalAveragePool": 1}
+
+
+def _is_whole(call: Call) -> bool:
+    """Return whether a node has the inputs and the output that its operator has."""
+    if call.op == "ReduceMean":
+        return len(call.inputs) in (1, 2) and len(call.outputs) == 1
+    count = _INPUTS.get(call.op)
+    return count is None or (len(call.inputs) == count and len(call.outputs) == 1)
 
 
 class _Search:
@@ -34,15 +48,13 @@ class _Search:
                 self.readers.setdefault(name, []).append(call)
         self.outputs = {port.name for port in graph.outputs}
         self.new: dict[int, Call] = {}  # what takes the place of the last node of a group
-        self.gone: set[int] = set()
 
     def calls(self) -> list[Call]:
-        """Return the nodes with the groups replaced."""
-        return [
-            self.new.get(id(call), call)
-            for call in self.graph.calls
-            if id(call) in self.new or id(call) not in self.gone
-        ]
+        """Return the nodes with the last one of each group replaced.
+
+        The others stay: no output needs them any more, unless a node outside the group does.
+        """
+        return [self.new.get(id(call), call) for call in self.graph.calls]
 
     def constant(self, name: str) -> Array | None:
         """Return the constant of this name."""
@@ -114,7 +126,7 @@ class _Search:
                 add = self.one(mul.outputs[0], "Add")
                 if add is not None and (name := self._vector(add, mul.outputs[0])):
                     last, shift = add, name
-            self._replace(last, [div, mul, last], x, gain, shift, epsilon)
+            self._replace(last, x, gain, shift, epsilon)
             return True
         return False
 
@@ -162,11 +174,9 @@ class _Search:
             after = self.one(add.outputs[0], "Add")
             if after is not None and (name := self._vector(after, add.outputs[0])):
                 last, shift = after, name
-        self._replace(last, [add], x, gain, shift, epsilon)
+        self._replace(last, x, gain, shift, epsilon)
 
-    def _replace(
-        self, last: Call, gone: list[Any], x: str, gain: str, shift: str, epsilon: float
-    ) -> None:
+    def _replace(self, last: Call, x: str, gain: str, shift: str, epsilon: float) -> None:
         scale = gain
         if not scale:
             scale = f"{last.outputs[0]}/ones"
@@ -179,4 +189,3 @@ class _Search:
             attributes={"axis": -1, "epsilon": epsilon},
             version=max(last.version, 17),
         )
-        self.gone |= {id(call) for call in gone if call is not None}
