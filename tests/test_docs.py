@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from blocks import blocks, without_blocks
-from rivals import installed
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "gatewise"
@@ -26,12 +25,18 @@ EXAMPLES = [
     for line, code in blocks(page, "python")
 ]
 
+OPTIONAL = {
+    "onnx": "gatewise.interop.onnx",
+    "onnxruntime": "import onnxruntime",
+    "skl2onnx": "import to_onnx",
+}
+
 
 @pytest.mark.parametrize(("page", "line", "code"), EXAMPLES)
 def test_python_example_runs(page, line, code, tmp_path, monkeypatch):
-    for name in re.findall(r"^(?:import|from) (onnx)\b", code, re.MULTILINE):
-        if not installed(name):
-            pytest.skip(f"the example needs {name}")
+    for package, used in OPTIONAL.items():
+        if used in code:
+            pytest.importorskip(package, reason=f"the example needs {package}")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples" / "data", tmp_path / "examples" / "data")
     exec(compile("\n" * (line - 1) + code, page_name(page), "exec"), {"__name__": "__main__"})

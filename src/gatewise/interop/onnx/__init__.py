@@ -10,11 +10,12 @@ import importlib
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # what static tools see
     from .backend import Backend
+    from .exporting import export_model
     from .importing import import_model
 
-__all__ = ["Backend", "import_model"]
+__all__ = ["Backend", "export_model", "import_model"]
 
-_NAMES = {"Backend": "backend", "import_model": "importing"}
+_NAMES = {"Backend": "backend", "export_model": "exporting", "import_model": "importing"}
 
 
 def __getattr__(name: str) -> object:
