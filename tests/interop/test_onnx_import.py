@@ -221,6 +221,7 @@ ONE_NODE = {
     "Transpose": (node("Transpose", "x", perm=[0, 2, 1]), ["n", 4, 3], None),
     "Gather": (node("Gather", "x", "w", axis=1), ["n", 4, 3], np.array([2, 1])),
     "Gather, one": (node("Gather", "x", "w", axis=2), ["n", 4, 3], np.array(1)),
+    "Tile": (node("Tile", "x", "w"), ["n", 1, 3], np.array([1, 4, 1])),
     "Elu": (node("Elu", "x", alpha=0.5), ["n", 3], None),
     "HardSwish": (node("HardSwish", "x"), ["n", 3], None),
     "Pow": (node("Pow", "x", "w"), ["n", 3], np.float32(2)),

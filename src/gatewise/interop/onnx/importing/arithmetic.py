@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gatewise.errors import ConfigError
+from gatewise.interop.onnx.graphs import Call
 from gatewise.interop.onnx.operators.helpers import axes_of, axis_of
 from gatewise.layers import (
     Activation,
@@ -41,7 +43,6 @@ from .views import Atom, Tensor, arranged, same, shown, with_last
 
 if TYPE_CHECKING:
     from gatewise._typing import Array
-    from gatewise.interop.onnx.graphs import Call
 
 _MERGING: dict[str, Any] = {"Add": Add, "Sub": Subtract, "Mul": Multiply}
 _MERGING |= {"Max": Maximum, "Min": Minimum, "Sum": Add, "Mean": Average}
@@ -240,6 +241,9 @@ def _with_constant(builder: Builder, call: Call, x: Tensor, other: Any, first: b
     if first and call.op == "Div":
         raise ConfigError("a constant is divided by an array")
     axis, values = _along_one(x, other)
+    if call.op == "Add" and x.product is not None and same(x.view[axis], x.axes[-1]):
+        symbol, matrix = x.product
+        return x.made(_dense_layer(builder, matrix, values)(symbol))
     if call.op == "Sub" and first:
         x = x.made(x.symbol * -1.0)
     scale = shift = None
@@ -254,7 +258,11 @@ def _with_constant(builder: Builder, call: Call, x: Tensor, other: Any, first: b
 
 def _along_one(x: Tensor, values: Array) -> tuple[int, Array]:
     """Return the one axis of the graph along which a constant varies, and its numbers."""
-    shape = (1,) * (len(x.view) - values.ndim) + values.shape
+    values = values.reshape((1,) * (len(x.view) - values.ndim) + values.shape)
+    for k, group in enumerate(x.view):  # a constant that was written for each row of a batch
+        if any(atom.batch for atom in group) and (values == values.take([0], k)).all():
+            values = values.take([0], k)
+    shape = values.shape
     axes = [k for k, extent in enumerate(shape) if extent != 1]
     if len(axes) != 1 or x.shape[axes[0]] != shape[axes[0]]:
         raise ConfigError(
@@ -453,6 +461,8 @@ def dense(builder: Builder, call: Call, x: Tensor, w: Array, fuse: bool = True) 
     found = x.with_features(layer(x.symbol), w.shape[1])
     if reader is not None and bias is not None:
         builder.fused[reader.outputs[0]] = found
+    elif reader is not None:  # an Add may come after a change of the shape
+        found = replace(found, product=(x.symbol, w))
     return found
 
 
@@ -470,6 +480,11 @@ def _dense_layer(builder: Builder, w: Array, bias: Array | None) -> Any:
 def _gemm(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     a, b = inputs[:2]
     c = inputs[2] if len(inputs) > 2 else None
+    if isinstance(a, Expanded) and a.number == 0 and constant(b) and not call.get("transA", 0):
+        zeros = Expanded(a.number, (a.shape[0], b.shape[0 if call.get("transB", 0) else 1]))
+        if not constant(c):
+            return [zeros]
+        return [_of_rows(Call("Add", call.name, [], [], {}, call.version), [zeros, c])]
     if not isinstance(a, Tensor) or not constant(b) or call.get("transA", 0):
         raise ConfigError("a product of two computed matrices, or of a transposed one")
     w = b.T if call.get("transB", 0) else b

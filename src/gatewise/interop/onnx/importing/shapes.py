@@ -177,6 +177,17 @@ def _expand(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     return [x.made(symbol, axes=(x.axes[0], (many,), x.axes[1]), view=tuple(map(tuple, view)))]
 
 
+def _tile(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
+    x, repeats = inputs[0], extents_of(inputs[1], "repeats")
+    before = list(x.shape)
+    if len(before) != len(repeats) or any(
+        size != 1 and count != 1 for size, count in zip(before, repeats)
+    ):
+        raise ConfigError(f"shape {before} is repeated {repeats} times")
+    wanted = np.array([*(a * b for a, b in zip(before, repeats)), None], object)[:-1]
+    return _expand(builder, call, [x, wanted])
+
+
 def _concat(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     if not any(isinstance(x, Tensor) for x in inputs):
         if any(isinstance(x, Expanded) for x in inputs):
@@ -559,6 +570,7 @@ HANDLERS: dict[str, Handler] = {
     "Slice": _slice,
     "Split": _split,
     "Squeeze": _squeeze,
+    "Tile": _tile,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

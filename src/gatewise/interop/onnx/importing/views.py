@@ -63,6 +63,7 @@ class Tensor:
     natural: bool = False  # whether its numbers are whole ones from 0, of whatever type
     run: Any = None  # the recurrent node of which it has all steps, unchanged
     part: Any = None  # (symbol, first, last) if it is a part of a symbol's last axis
+    product: Any = None  # (symbol, matrix) if it is their product, which waits for a bias
 
     @property
     def shape(self) -> list[Any]:
@@ -80,7 +81,9 @@ class Tensor:
 
     def made(self, symbol: Any, **changes: Any) -> Tensor:
         """Return what a layer made of the array without changing its shape."""
-        return replace(self, symbol=symbol, run=None, part=None, natural=False, **changes)
+        return replace(
+            self, symbol=symbol, run=None, part=None, product=None, natural=False, **changes
+        )
 
     def with_features(self, symbol: Any, count: int) -> Tensor:
         """Return what a layer made of the last axis, which is that of the symbol, too."""
@@ -141,7 +144,7 @@ def arranged(tensor: Tensor, groups: Sequence[Sequence[Atom]]) -> Tensor:
         symbol = _reshaped(symbol, groups, [[atom] for atom in wanted])
     else:
         symbol = _reshaped(symbol, groups, tensor.axes)
-    return replace(tensor, symbol=symbol, axes=groups, run=run, part=None)
+    return replace(tensor, symbol=symbol, axes=groups, run=run, part=None, product=None)
 
 
 def _reshaped(
