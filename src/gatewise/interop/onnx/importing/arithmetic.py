@@ -258,7 +258,8 @@ def _with_constant(builder: Builder, call: Call, x: Tensor, other: Any, first: b
 
 def _along_one(x: Tensor, values: Array) -> tuple[int, Array]:
     """Return the one axis of the graph along which a constant varies, and its numbers."""
-    values = values.reshape((1,) * (len(x.view) - values.ndim) + values.shape)
+    given = values.shape
+    values = values.reshape((1,) * (len(x.view) - values.ndim) + given)
     for k, group in enumerate(x.view):  # a constant that was written for each row of a batch
         if any(atom.batch for atom in group) and (values == values.take([0], k)).all():
             values = values.take([0], k)
@@ -266,7 +267,7 @@ def _along_one(x: Tensor, values: Array) -> tuple[int, Array]:
     axes = [k for k, extent in enumerate(shape) if extent != 1]
     if len(axes) != 1 or x.shape[axes[0]] != shape[axes[0]]:
         raise ConfigError(
-            f"a constant of shape {values.shape} and an array of shape {x.shape}; there are layers"
+            f"a constant of shape {given} and an array of shape {x.shape}; there are layers"
             " for constants along one axis"
         )
     return axes[0], values.reshape(-1)
