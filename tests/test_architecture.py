@@ -49,6 +49,7 @@ ALLOWED["errors"] = {"_typing"}
 # arrays and plain values: it knows nothing of layers
 ALLOWED["checkpoint"] = {"checkpoint", "errors", "file_kinds", "_typing"}
 ALLOWED["estimators"] |= ASIDE
+ALLOWED["interop"] |= ASIDE
 # the choice of next symbols sees a model's methods, and no model
 ALLOWED["generation"] = {"generation", *LEAVES}
 ALLOWED["models"] |= {"generation"}

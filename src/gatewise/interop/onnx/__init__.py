@@ -11,11 +11,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:  # what static tools see
     from .backend import Backend
     from .exporting import export_model
+    from .exporting.converters import register_converters
     from .importing import import_model
 
-__all__ = ["Backend", "export_model", "import_model"]
+__all__ = ["Backend", "export_model", "import_model", "register_converters"]
 
-_NAMES = {"Backend": "backend", "export_model": "exporting", "import_model": "importing"}
+_NAMES = {
+    "Backend": "backend",
+    "export_model": "exporting",
+    "register_converters": "exporting.converters",
+    "import_model": "importing",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -46,8 +46,10 @@ def export_model(
 
     Parameters
     ----------
-    model : Sequential or Model
-        Built, in float32.
+    model : Sequential, Model, SequenceClassifier or SequenceRegressor
+        A built model in float32; or a fitted estimator, whose network is exported in float32. Its
+        file reads X, (n, time) or (n, time, features), with missing values where `missing` is
+        "mean" or "mask"; it has the outputs ``label`` and ``probabilities``, or ``prediction``.
     path : str, os.PathLike or None
         The file, by convention ``.onnx``. It is replaced as a whole, or stays as it was. None: no
         file is written.
@@ -104,9 +106,22 @@ def export_model(
         raise ConfigError(
             "a file of one step has no lengths, and always has states: leave out lengths and states"
         )
-    if hasattr(model, "network_") or not hasattr(model, "_run_inside"):
-        raise DTypeError(f"model is {type(model).__name__}; expected a Sequential or a Model")
+    estimator = any(cls.__module__.startswith("gatewise.estimators") for cls in type(model).__mro__)
+    if not estimator and not hasattr(model, "_run_inside"):
+        raise DTypeError(
+            f"model is {type(model).__name__}; expected a Sequential, a Model, or a fitted"
+            " SequenceClassifier or SequenceRegressor"
+        )
     target = None if path is None else path_text(path)
+    if estimator:
+        if states or step:
+            raise ConfigError(
+                "an estimator is exported for whole sequences: leave out states and step, or export"
+                " its network, estimator.model_"
+            )
+        proto = _estimator_model(model, opset, lengths)
+        _write(proto, target)
+        return proto
     model._need_built("export to ONNX")
     if model.dtype != "float32":
         raise ConfigError(
@@ -235,6 +250,32 @@ def _step_model(model: Any, opset: int) -> Any:
         about[name] = start.tolist() if np.any(start) else 0
     notes = {"gatewise.kind": "step", "gatewise.states": json.dumps(about)}
     return _proto(model, b, inputs, outputs, notes)
+
+
+def _estimator_model(estimator: Any, opset: int, lengths: bool) -> Any:
+    from .estimators import check_exported, estimator_outputs, input_shape, reads_tokens
+
+    check_exported(estimator)
+    b = Builder(opset)
+    helper, types = b.onnx.helper, b.onnx.TensorProto
+    shape = input_shape(estimator)
+    dims = ["batch" if k == 0 else extent or "time" for k, extent in enumerate(shape)]
+    kind = types.INT64 if reads_tokens(estimator) else types.FLOAT
+    inputs = [helper.make_tensor_value_info(b.name("X"), kind, dims)]
+    given = None
+    if lengths:
+        given = b.name("lengths")
+        inputs.append(helper.make_tensor_value_info(given, types.INT64, ["batch"]))
+    for name in ("label", "probabilities", "prediction"):
+        b.name(name)
+    outputs = []
+    with estimator.model_._guard:
+        found = estimator_outputs(b, estimator, "X", len(shape), given)
+    for name, value, output_kind, output_shape in found:
+        b.nodes.append(helper.make_node("Identity", [value], [name], name=f"{name}/output"))
+        made = ["batch" if k == 0 else extent or "time" for k, extent in enumerate(output_shape)]
+        outputs.append(helper.make_tensor_value_info(name, output_kind, made))
+    return _proto(estimator.model_, b, inputs, outputs, {"gatewise.kind": type(estimator).__name__})
 
 
 def _proto(
