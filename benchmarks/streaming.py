@@ -4,6 +4,7 @@
     python -m benchmarks.streaming --kind gru --streams 64
     python -m benchmarks.streaming --steps 1000000            # tails of a million steps
     python -m benchmarks.streaming --stack                    # the cost of Python: three layers
+    python -m benchmarks.streaming --memory                   # memory over ten million steps
 
 Each engine runs in a process of its own, on one thread; they take turns. Every step is timed by
 itself, the clock's own time included. A row has the median, the 99th and the 99.9th percentile and
@@ -15,9 +16,13 @@ the compiler of CXX or c++; the export to C by that of CC or cc.
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
+import tracemalloc
+
+import numpy as np
 
 from benchmarks.stream_engines import ENGINES, Case
 
@@ -95,16 +100,64 @@ def stack(steps):
     print(f"so that the call from Python costs {step - inside:.2f} us (the clock included)")
 
 
-def main():
+def memory(steps):
+    """Print what steps leave behind: resident memory, and a tenth as many under tracemalloc."""
+    from gatewise import Model, layers
+
+    a, b = layers.Input((None, 8), name="a"), layers.Input((None, 4), name="b")
+    x = layers.LSTM(32, return_sequences=True)(layers.Concatenate()([a, b]))
+    several = Model([a, b], [layers.Dense(1)(x), layers.Dense(2)(x)], seed=0)
+    one = Model(a, layers.Dense(1)(layers.LSTM(32, return_sequences=True)(a)), seed=0)
+    steps_in = [np.ones(8, "f"), np.ones(4, "f")]
+    for name, model, given, out in (
+        ("one array", one, steps_in[0], np.empty(1, "f")),
+        ("several", several, steps_in, [np.empty(1, "f"), np.empty(2, "f")]),
+    ):
+        stream = model.stream()
+        repeat(stream.step, given, out, 1000)
+        tracemalloc.start()
+        before, _ = tracemalloc.get_traced_memory()
+        repeat(stream.step, given, out, steps // 10)
+        after, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        print(
+            f"{name}: {steps // 10:>12,} steps under tracemalloc, {after - before:+} bytes,"
+            f" {peak - before} at the peak"
+        )
+        start = resident()
+        for k in range(1, 11):
+            repeat(stream.step, given, out, steps // 10)
+            grown = (resident() - start) // 1024
+            print(f"{name}: {k * steps // 10:>12,} steps, resident {grown:+} KiB", flush=True)
+
+
+def repeat(step, x, out, steps):
+    """Take the same step again and again."""
+    for _ in range(steps):
+        step(x, out=out)
+
+
+def resident():
+    """Bytes of the process that are in memory."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def main(arguments=None):
     """Parse, run, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kind", choices=["lstm", "gru"], default="lstm")
     parser.add_argument("--streams", type=int, default=1)
     parser.add_argument("--units", type=int, nargs="+", default=UNITS)
-    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--steps", type=int, help="20,000; 10,000,000 with --memory")
     parser.add_argument("--engines", nargs="+", choices=ENGINES, default=None)
     parser.add_argument("--stack", action="store_true", help="only the cost of Python")
-    options = parser.parse_args()
+    parser.add_argument("--memory", action="store_true", help="only what steps leave behind")
+    options = parser.parse_args(arguments)
+    if options.memory:
+        memory(options.steps or 10_000_000)
+        return
+    options.steps = options.steps or 20_000
     if options.stack:
         stack(options.steps)
         return

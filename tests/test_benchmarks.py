@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))
 
-from benchmarks import jobs  # noqa: E402
+from benchmarks import jobs, streaming  # noqa: E402
 from benchmarks.published import __main__ as command  # noqa: E402
 from benchmarks.published import (  # noqa: E402
     adding,
@@ -26,6 +26,14 @@ from benchmarks.published import (  # noqa: E402
 )
 
 # ---- the command
+
+
+def test_what_steps_leave_behind(capsys):
+    """A short run: the figures of docs/streaming.md come from ten million steps."""
+    streaming.memory(2000)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 22
+    assert [line for line in lines if "tracemalloc" in line and "+0 bytes" not in line] == []
 
 
 EXPERIMENTS = [

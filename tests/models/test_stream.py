@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gatewise import Model, Sequential, layers
+from gatewise.errors import ConfigError
 
 STEPS = 19
 
@@ -264,3 +265,62 @@ def test_an_answer_before_the_first_step_that_counts(rng):
             state = alone.state
             alone = model.stream()
             alone.state = state
+
+
+HELD = {"return_sequences": True, "zero_output_for_mask": False}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: [layers.LSTM(3, **HELD), layers.Dense(2), layers.Softmax()],
+        lambda: [layers.GRU(3, **HELD), layers.PReLU(shared_axes=[1])],
+        lambda: [layers.MinGRU(3, **HELD), layers.LSTM(2, return_sequences=True), layers.Dense(2)],
+        lambda: [layers.LSTM(3, **HELD), layers.Conv1D(2, 3, padding="causal")],
+        lambda: [layers.RNN([layers.LSTMCell(3), layers.GRUCell(4)], **HELD), layers.Dense(2)],
+        lambda: [layers.GRUD(3, **HELD), layers.TimeDistributed(layers.Dense(2))],
+    ],
+    ids=["lstm", "gru", "undone", "window", "stack", "gru-d"],
+)
+def test_outputs_repeated_at_masked_steps(make, dtype, rng):
+    model = Sequential([layers.Input((None, 6), dtype=dtype), layers.Masking(), *make()], seed=0)
+    with_new_weights(model, rng)
+    for rows in (1, 3):
+        x = rng.normal(size=(rows, 12, 6)).astype(dtype)
+        x[rng.random((rows, 12)) < 0.5] = 0
+        x[0, :2] = 0
+        wanted, stream = model.predict(x), model.stream(rows)
+        np.testing.assert_array_equal(stream.process(x), wanted)
+        stream.reset()
+        for t in range(12):
+            np.testing.assert_array_equal(stream.step(x[:, t]), wanted[:, t])
+            state, stream = stream.state, model.stream(rows)
+            stream.state = state
+
+
+def test_repeated_outputs_that_are_not_known_are_refused():
+    x = layers.Input((None, 3))
+    h = layers.LSTM(3, **HELD)(layers.Masking()(x))
+    with pytest.raises(ConfigError, match="merged with others for output"):
+        Model(x, layers.Add()([h, h])).stream()
+    for layer in (
+        layers.LSTM(3, learned_initial_state=True, **HELD),
+        layers.GRU(3, output_activation="sigmoid", **HELD),
+    ):
+        with pytest.raises(ConfigError, match=f"{layer.name}.*not its state"):
+            Sequential([layers.Input((None, 3)), layers.Masking(), layer]).stream()
+
+
+@pytest.mark.parametrize("learned", [True, False])
+def test_an_output_activation_before_the_first_step_that_counts(learned, rng):
+    gru = layers.GRU(4, output_activation="softplus", learned_initial_state=learned)
+    model = Sequential([layers.Input((None, 2)), layers.Masking(), gru, layers.Dense(2)])
+    with_new_weights(model, rng)
+    x = rng.normal(size=(3, 6, 2)).astype("float32")
+    x[:, [0, 1, 4]] = 0
+    stream, alone = model.stream(3), model.stream()
+    for t in range(6):
+        wanted = model.predict(x[:, : t + 1])
+        np.testing.assert_array_equal(stream.step(x[:, t]), wanted)
+        np.testing.assert_array_equal(alone.step(x[0, t]), wanted[0])

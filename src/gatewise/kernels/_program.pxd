@@ -82,7 +82,7 @@ cdef extern from "program.h" nogil:
         char *data
         char *buffer
         gw_int size, row, step, first, every
-        bint answers
+        bint answers, holds
         gw_int done
 
     void gw_run_block "gw_steps::run_block"[R](gw_program[R] *, const gw_table[R] *,

@@ -132,6 +132,7 @@ struct gw_strip {
     gw_int row = 0, step = 0;     // bytes from row to row and from step to step of the data
     gw_int first = 0, every = 1;  // when an output is due
     int answers = 0;              // it is due whenever there has been a first one
+    int holds = 0;                // at a masked step it is what it was before, not zeros
     gw_int done = 0;              // outputs so far
 };
 
@@ -507,12 +508,12 @@ template <class R> static void run_step(gw_program<R> *p, const gw_table<R> *tab
     }
 }
 
-// The next output; zeros in rows whose step is masked.
+// The next output; in rows whose step is masked zeros, or the last output.
 template <class R>
 static void write_output(const gw_program<R> *p, gw_strip *s, bool skipped) {
     for (gw_int r = 0; r < p->rows; r++) {
         char *to = s->data + r * s->row + s->done * s->step;
-        if (!s->answers && (skipped || !is_active(p, r))) memset(to, 0, s->size);
+        if (!s->answers && !s->holds && (skipped || !is_active(p, r))) memset(to, 0, s->size);
         else memcpy(to, s->buffer + r * s->size, s->size);
     }
     s->done++;

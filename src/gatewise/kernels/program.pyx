@@ -191,9 +191,16 @@ cdef class Program:
                 self.run_several(n_in, n_out)
         else:
             self.run_several(n_in, n_out)
-        if self.form == "dict":
-            return dict(zip(self.output_names, made))
-        return made[0] if self.form == "one" else made
+        if self.form == "one":
+            return made[0]
+        if self.form == "list":
+            return out if type(out) is list else made
+        if type(out) is dict:
+            return out
+        named = {}
+        for k in range(n_out):
+            named[self.output_names[k]] = made[k]
+        return named
 
     cdef void run_several(self, Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil:
         cdef Py_ssize_t k
@@ -435,16 +442,21 @@ cdef class Program:
 
 cdef list parts_of(given, list names):
     """A new list of the arrays for several names; None: they are not as expected."""
+    cdef dict named
+    cdef Py_ssize_t k, n = len(names)
+    cdef list found
     if type(given) is dict:
-        if len(given) != len(names):
+        named, found = given, [None] * n
+        if len(named) != n:
             return None
-        for name in names:
-            if name not in given:
+        for k in range(n):
+            if names[k] not in named:
                 return None
-        return [given[name] for name in names]
-    if len(names) == 1:
+            found[k] = named[names[k]]
+        return found
+    if n == 1:
         return [given]
-    if type(given) not in (list, tuple) or len(given) != len(names):
+    if not (type(given) is list or type(given) is tuple) or len(given) != n:
         return None
     return list(given)
 
@@ -467,7 +479,7 @@ cdef object load_ops(Program self, gw_program[floating] *p, const gw_table[float
         o.in_first, o.in_every = before.first, before.every
         o.in_ = <const floating *>cnp.PyArray_DATA(source)
         o.out = <floating *>cnp.PyArray_DATA(target)
-        o.settles = vector.role == "answer"
+        o.settles = vector.role == "answer" or vector.masked == "last"
         if op.operation == "cell":
             load_cell(self, o, table, k, op, packed)
         elif op.operation == "decayed":
@@ -741,6 +753,7 @@ cdef object fill_strip(gw_strip *strip, Program self, array, Py_ssize_t number, 
     strip.row = array.nbytes // self.rows
     strip.step = strip.size if has_steps else 0
     strip.every, strip.answers = vector.every, vector.role != "step"
+    strip.holds = vector.masked == "last"
     # there is an answer even if all steps were masked
     strip.first = -1 if strip.answers and vector.first == 0 else vector.first
     return None

@@ -47,6 +47,9 @@ class Vector:
         The steps at which it is written: `first`, ``first + every`` and so on.
     steps : int or None
         How many steps the model was built for, if their number is known.
+    masked : {"zero", "last", "unknown"}
+        What it is at masked steps: zeros, what it was at the last step that counts
+        (zero_output_for_mask=False), or made of several of these.
     """
 
     width: int
@@ -54,6 +57,7 @@ class Vector:
     first: int = 0
     every: int = 1
     steps: int | None = None
+    masked: str = "zero"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,10 +250,21 @@ class _Planner:
                 f" {len(timed)} sequences"
             )
         for layer in self.model._stepped_layers():
-            if layer._holds_outputs:
-                self._refuse(layer, "it repeats outputs at masked steps: zero_output_for_mask")
-            if getattr(layer, "_of_state", None) is not None and not layer.keeps_steps:
-                self._refuse(layer, "before the first step that counts, its output is no state")
+            last = getattr(layer, "_layers", [layer])[-1]
+            of_state = getattr(last, "_of_state", None) is not None
+            if layer._holds_outputs and (of_state or last.learned_initial_state):
+                self._refuse(
+                    layer,
+                    "at masked steps it repeats outputs that are not its state:"
+                    " zero_output_for_mask=False",
+                )
+        for output in self.plan.outputs:
+            if self.vectors[output.vector].masked == "unknown":
+                raise ConfigError(
+                    f"model {self.model.name!r} cannot run as a stream: a layer with"
+                    " zero_output_for_mask=False repeats outputs at masked steps, which are merged"
+                    f" with others for output {output.name!r}"
+                )
 
     def _shapes_of_inputs(self) -> list[Any]:
         shapes = self.model.input_shape
@@ -353,7 +368,7 @@ class _Planner:
             if ends:
                 vector = replace(vector, role="answer")
             elif not inside and len(shapes[0]) > 2:
-                vector = replace(vector, steps=shapes[0][1])
+                vector = replace(vector, steps=shapes[0][1], masked=_masked(layer, vector.masked))
             self.ops.append(PlannedOp(named, tuple(numbers), self._new(vector)))
             numbers = [self.ops[-1].result]
         states = [
@@ -375,6 +390,8 @@ class _Planner:
         steps = {vector.steps for vector in timed}
         if roles == {"step"} and 1 in steps and len(steps) > 1:
             self._refuse(layer, "it repeats the only step of a sequence")
+        if len(timed) > 1 and any(vector.masked != "zero" for vector in timed):
+            return replace(timed[0], masked="unknown")
         return timed[0]
 
     def _unique(self, name: str) -> str:
@@ -399,6 +416,13 @@ def _refusal_of(layer: Any, inside: bool) -> str | None:
     if inside and layer.reads_steps:
         return "each step of the model is a sequence for it"
     return layer._cannot_stream
+
+
+def _masked(layer: Any, before: str) -> str:
+    """Return what a layer gives at masked steps, if it is given this."""
+    if layer._holds_outputs:
+        return "last"
+    return "zero" if layer.reads_steps and not layer._first_only else before
 
 
 def _after(op: StepOp, vector: Vector) -> Vector:

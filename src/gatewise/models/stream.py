@@ -161,7 +161,7 @@ class Stream(StreamInputs):
                 target[...] = y
                 y = target
             found.append(y if y is None or target is not None else y.copy())
-        return self._as_given(found)
+        return self._as_given(found, out)
 
     def process(self, block: Any) -> Any:
         """Compute several steps of each sequence.

@@ -190,9 +190,15 @@ class StreamInputs(Guarded, Program):
                 raise DTypeError(f"{what} is read-only; give an array that can be written to")
         return parts
 
-    def _as_given(self, outputs: Sequence[Any]) -> Any:
-        """Return outputs as the model returns them: the only one, a list, or a dict by name."""
+    def _as_given(self, outputs: Sequence[Any], out: Any = None) -> Any:
+        """Return outputs as the model returns them: the only one, a list, or a dict by name.
+
+        `out` itself if it has this form and all outputs are due.
+        """
         plan = self._prepared.plan
+        form = {"dict": dict, "list": list}.get(plan.form)
+        if form is not None and type(out) is form and all(y is not None for y in outputs):
+            return out
         if plan.form == "dict":
             return dict(zip([entry.name for entry in plan.outputs], outputs))
         return outputs[0] if plan.form == "one" else list(outputs)
