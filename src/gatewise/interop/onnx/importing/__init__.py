@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise.errors import ConfigError, ShapeError
-from gatewise.interop.onnx.graphs import Call, Graph, Port
+from gatewise.interop.onnx.graphs import Graph, Port
 from gatewise.interop.onnx.reading import graph_of
 from gatewise.layers import Activation, Input
 from gatewise.models import Model
 
-from . import arithmetic, recurrent, shapes, windows
+from . import arithmetic, lengths, recurrent, shapes, windows
 from .builder import Builder, Lengths, Refused, fold_constants
 from .loops import replace_loops
 from .patterns import simplify
@@ -30,6 +30,7 @@ _HANDLERS = {
     **arithmetic.HANDLERS,
     **windows.HANDLERS,
     **recurrent.HANDLERS,
+    **lengths.HANDLERS,
 }
 _MOST_READINGS = 16
 _MOST_WORK = 200_000  # nodes that all readings look at
@@ -104,29 +105,17 @@ def import_model(path: PathLike | bytes | Any) -> Model:
     ) from refusal.error
 
 
-def _is_lengths(port: Port, readers: list[Call]) -> bool:
-    """Return whether an input is only the lengths of the rows, of recurrent nodes."""
-    return (
-        bool(readers)
-        and port.dtype in _WHOLE
-        and all(
-            call.op in ("RNN", "GRU", "LSTM")
-            and [k for k, name in enumerate(call.inputs) if name == port.name] == [4]
-            for call in readers
-        )
-    )
+def _is_lengths(port: Port) -> bool:
+    """Return whether an input can only be the lengths of the rows."""
+    return port.dtype in _WHOLE and port.shape is not None and len(port.shape) == 1
 
 
 def _readings(graph: Graph) -> list[dict[str, int]]:
     """Return which axis of each input may be the batch, the likeliest first."""
     choices: list[list[int]] = []
     names: list[str] = []
-    readers: dict[str, list[Call]] = {}
-    for call in graph.calls:
-        for name in set(call.inputs):
-            readers.setdefault(name, []).append(call)
     for port in graph.inputs:
-        if _is_lengths(port, readers.get(port.name, [])):
+        if _is_lengths(port):
             continue
         if port.shape is None or not port.shape:
             raise ConfigError(

@@ -44,6 +44,7 @@ from .views import Atom, Tensor, arranged, same, shown, with_last
 if TYPE_CHECKING:
     from gatewise._typing import Array
 
+_LOW = -1e30  # what cannot be the largest number
 _MERGING: dict[str, Any] = {"Add": Add, "Sub": Subtract, "Mul": Multiply}
 _MERGING |= {"Max": Maximum, "Min": Minimum, "Sum": Add, "Mean": Average}
 
@@ -85,6 +86,8 @@ def computed(builder: Builder, x: Any) -> Tensor:
         raise ConfigError("a constant that depends on the number of rows is computed with")
     if x.whole:
         raise ConfigError("whole numbers are computed with; only an Embedding reads them")
+    if x.summed or x.masked not in (None, 0):
+        raise ConfigError("what depends on the lengths of rows is read by something else")
     return builder.use(x)
 
 
@@ -517,6 +520,10 @@ def _reduction(pooling: Any) -> Handler:
         x = inputs[0]
         if is_extents(x):
             return evaluated(call, inputs)
+        if isinstance(x, Tensor) and x.masked is not None:
+            if x.masked > _LOW or pooling is not GlobalMaxPooling1D:
+                raise ConfigError("steps past a row's end take part")
+            x = replace(x, masked=None)
         x = computed(builder, x)
         rank = len(x.view)
         axes = numbers_of(call, inputs, 1, "axes")
@@ -546,6 +553,10 @@ def _reduction(pooling: Any) -> Handler:
 
 
 def _sum(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
+    if isinstance(inputs[0], Tensor) and inputs[0].masked == 0:
+        x = replace(inputs[0], masked=None)
+        (mean,) = _reduction(GlobalAveragePooling1D)(builder, call, [x, *inputs[1:]])
+        return [replace(mean, summed=True)]
     (mean,) = _reduction(GlobalAveragePooling1D)(builder, call, inputs)
     if not isinstance(mean, Tensor):
         return evaluated(call, inputs)

@@ -48,6 +48,26 @@ class Lengths:
     """An input of the graph that is the lengths of the rows: in gatewise it comes with the call."""
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The numbers 0, 1, ... of the steps."""
+
+    steps: Any  # int or Size
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Which steps are before the end of each row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A constant array that is the same for all rows, and extents that are not all known."""
+
+    array: Any
+    shape: tuple[Any, ...]
+
+
 # What no exporter writes for constants, and what could take long.
 NOT_FOLDED = frozenset(
     {
@@ -153,6 +173,11 @@ class Builder:
                 raise ConfigError("it reads constants only")
             call.kept["limit"] = MOST_BYTES
             return run_call(call, inputs)
+        if any(isinstance(value, Lengths | Counted) for value in arrays):
+            lengthwise = self.handlers.get(f"{call.op} of lengths")
+            if lengthwise is None:
+                raise ConfigError("lengths of rows are computed with")
+            return lengthwise(self, call, inputs)
         handler = self.handlers.get(call.op)
         if handler is None:
             raise ConfigError("there is no layer for this operator")

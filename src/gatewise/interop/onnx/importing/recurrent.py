@@ -11,7 +11,7 @@ from gatewise.errors import ConfigError
 from gatewise.interop.onnx.recurrent import directions_of, make_layer, sizes_of, weights_of
 from gatewise.layers import Bidirectional, Concatenate
 
-from .builder import Builder, Expanded, Handler, Lengths, constant, is_extents
+from .builder import Builder, Expanded, Handler, Lengths, Repeated, constant, is_extents
 from .shapes import origin, taken
 from .sizes import product
 from .views import Atom, Tensor, arranged, same
@@ -255,6 +255,8 @@ def _start(
             return [np.full(units, given.number) for _ in range(count)]
         return None
     axis = 1 if batch_first else 0
+    if isinstance(given, Repeated):
+        given = given.array
     if constant(given):
         array: Array = given
         if not array.any():
@@ -275,4 +277,6 @@ def _start(
     return found
 
 
-HANDLERS: dict[str, Handler] = {"RNN": _recurrent, "GRU": _recurrent, "LSTM": _recurrent}
+HANDLERS: dict[str, Handler] = dict.fromkeys(
+    [f"{op}{of}" for op in ("RNN", "GRU", "LSTM") for of in ("", " of lengths")], _recurrent
+)

@@ -17,6 +17,7 @@ from .builder import (
     Expanded,
     Handler,
     Lengths,
+    Repeated,
     constant,
     evaluated,
     extents_of,
@@ -102,6 +103,8 @@ def _transpose(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
         raise ConfigError(f"perm={order} of {rank} axes")
     if isinstance(x, Expanded):
         return [Expanded(x.number, tuple(x.shape[axis] for axis in order))]
+    if isinstance(x, Repeated):
+        return [Repeated(x.array.transpose(order), tuple(x.shape[axis] for axis in order))]
     return [x.seen([x.view[axis] for axis in order])]
 
 
@@ -121,6 +124,8 @@ def _squeeze(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     kept = [k for k in range(len(shape)) if k not in gone]
     if isinstance(x, Expanded):
         return [Expanded(x.number, tuple(shape[k] for k in kept))]
+    if isinstance(x, Repeated):
+        return [Repeated(x.array.squeeze(tuple(gone)), tuple(shape[k] for k in kept))]
     return [x.seen([x.view[k] for k in kept])]
 
 
@@ -132,8 +137,11 @@ def _unsqueeze(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
     rank = len(x.shape) + len(axes)
     new, old = set(axes_of(axes, rank)), iter(range(len(x.shape)))
     places = [None if k in new else next(old) for k in range(rank)]
-    if isinstance(x, Expanded):
-        return [Expanded(x.number, tuple(1 if k is None else x.shape[k] for k in places))]
+    if isinstance(x, Expanded | Repeated):
+        shape = tuple(1 if k is None else x.shape[k] for k in places)
+        if isinstance(x, Expanded):
+            return [Expanded(x.number, shape)]
+        return [Repeated(np.expand_dims(x.array, tuple(sorted(new))), shape)]
     return [x.seen([() if k is None else x.view[k] for k in places])]
 
 
@@ -162,7 +170,8 @@ def _expand(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
         number = x.number if isinstance(x, Expanded) else x.reshape(-1)[0]
         return [Expanded(number, tuple(sizes))]
     if not isinstance(x, Tensor):
-        raise ConfigError("a constant is repeated for each row of the batch")
+        array = x.reshape(before) if constant(x) else x.array
+        return [Repeated(array, tuple(sizes))]
     view: list[Any] = [()] * (rank - len(x.view)) + list(x.view)
     grown = [k for k in range(rank) if before[k] != sizes[k]]
     if not grown:

@@ -60,6 +60,8 @@ class Tensor:
     axes: tuple[tuple[Atom, ...], ...]  # of the symbol; the first is (batch,)
     view: tuple[tuple[Atom, ...], ...]  # of the value in the graph
     whole: bool = False  # whether it holds whole numbers
+    masked: float | None = None  # what the graph writes over steps past a row's end
+    summed: bool = False  # whether it is a mean of steps that the graph divides by lengths later
     natural: bool = False  # whether its numbers are whole ones from 0, of whatever type
     run: Any = None  # the recurrent node of which it has all steps, unchanged
     part: Any = None  # (symbol, first, last) if it is a part of a symbol's last axis
@@ -81,9 +83,9 @@ class Tensor:
 
     def made(self, symbol: Any, **changes: Any) -> Tensor:
         """Return what a layer made of the array without changing its shape."""
-        return replace(
-            self, symbol=symbol, run=None, part=None, product=None, natural=False, **changes
-        )
+        usual: dict[str, Any] = {"run": None, "part": None, "product": None, "natural": False}
+        usual |= {"masked": None, "summed": False}
+        return replace(self, symbol=symbol, **(usual | changes))
 
     def with_features(self, symbol: Any, count: int) -> Tensor:
         """Return what a layer made of the last axis, which is that of the symbol, too."""
