@@ -343,7 +343,7 @@ def test_refused_arguments():
         export_model(Sequential([layers.Input((None, 3)), layers.GRU(4, dtype="float64")]), None)
     with pytest.raises(StateError, match="built"):
         export_model(Sequential([layers.GRU(4)]), None)
-    with pytest.raises(DTypeError, match="Sequential or a Model"):
+    with pytest.raises(DTypeError, match="expected a Sequential, a Model"):
         export_model(layers.GRU(4), None)
     held = made([layers.GRU(4, return_sequences=True, zero_output_for_mask=False)])
     export_model(held, None)

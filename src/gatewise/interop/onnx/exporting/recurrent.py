@@ -271,8 +271,10 @@ def reversed_steps(b: Builder, x: str, timing: Timing | None, time_axis: int) ->
 # ---- layers
 
 
-def one_direction(e: Exporter, layer: Any, name: str, x: Value, initial: Any) -> Found:
-    """Run a Recurrent; outputs are in the order of its visit."""
+def one_direction(
+    e: Exporter, layer: Any, name: str, x: Value, initial: Any, backwards: bool
+) -> Found:
+    """Run a Recurrent in one direction; outputs are in the order of the input."""
     b = e.b
     if not isinstance(layer.cell, Cell):
         refuse(layer, "its cell is computed in Python, and not a cell of gatewise")
@@ -280,14 +282,21 @@ def one_direction(e: Exporter, layer: Any, name: str, x: Value, initial: Any) ->
     initial = initial or _learned(e, layer, op, x)
     node = node_of(op)
     if node is None:
-        found = run_scan(b, op, x, initial, layer.go_backwards)
-        return _last(b, layer, op, found)
-    direction = "reverse" if layer.go_backwards else "forward"
-    (found,) = run_nodes(b, [op], [node], direction, x, [initial])
-    found = _activated(b, op, found, x)
-    if layer.go_backwards and layer.return_sequences:
-        found = found._replace(y=reversed_steps(b, found.y, x.timing, 1))
+        found = run_scan(b, op, x, initial, backwards)
+        if backwards and layer.return_sequences:
+            found = found._replace(y=reversed_steps(b, found.y, x.timing, 1))
+    else:
+        direction = "reverse" if backwards else "forward"
+        (found,) = run_nodes(b, [op], [node], direction, x, [initial])
+        found = _activated(b, op, found, x)
     return _last(b, layer, op, found)
+
+
+def _as_visited(e: Exporter, layer: Any, found: Found, x: Value) -> Found:
+    """Outputs in the order in which a layer visits the steps."""
+    if not (layer.go_backwards and layer.return_sequences):
+        return found
+    return found._replace(y=reversed_steps(e.b, found.y, x.timing, 1))
 
 
 def _learned(e: Exporter, layer: Any, op: Any, x: Value) -> list[str] | None:
@@ -320,7 +329,8 @@ def recurrent(e: Exporter, layer: Any, sources: list[Value], name: str) -> list[
     x, *given = sources
     e.refuse_held(layer, x)
     starts = e.states_in(layer, name, given)
-    found = one_direction(e, layer, name, x, starts)
+    found = one_direction(e, layer, name, x, starts, layer.go_backwards)
+    found = _as_visited(e, layer, found, x)
     e.states_out(layer, name, found.states)
     return _values(layer, x, [found.y], found.states)
 
@@ -342,18 +352,19 @@ def stacked(e: Exporter, layer: Any, sources: list[Value], name: str) -> list[Va
     x, *given = sources
     e.refuse_held(layer, x)
     starts = e.states_in(layer, name, given)
-    found = _stack(e, layer, name, x, starts)
+    found = _as_visited(e, layer, _stack(e, layer, name, x, starts), x)
     e.states_out(layer, name, found.states)
     return _values(layer, x, [found.y], found.states)
 
 
 def _stack(e: Exporter, layer: Any, name: str, x: Value, starts: list[str] | None) -> Found:
+    """All layers of a stack; outputs are in the order of the input."""
     states: list[str] = []
     y = x
     for path, part in layer._parts.items():
         count = len(part.state_names)
         own, starts = (starts[:count], starts[count:]) if starts else (None, None)
-        found = one_direction(e, part, f"{name}/{path}", y, own)
+        found = one_direction(e, part, f"{name}/{path}", y, own, layer.go_backwards)
         states += found.states
         y = y.made(found.y, part.compute_output_shape(y.shape))
     return Found(y.name, states)
@@ -370,10 +381,11 @@ def bidirectional(e: Exporter, layer: Any, sources: list[Value], name: str) -> l
     if found is None:
         found = []
         for part, path, own in zip(parts, ("forward", "backward"), halves):
-            run = _stack if isinstance(part, StackedRNN) else one_direction
-            found.append(run(e, part, f"{name}/{path}", x, own))
-        if layer.return_sequences:
-            found[1] = found[1]._replace(y=reversed_steps(e.b, found[1].y, x.timing, 1))
+            inner = f"{name}/{path}"
+            if isinstance(part, StackedRNN):
+                found.append(_stack(e, part, inner, x, own))
+            else:
+                found.append(one_direction(e, part, inner, x, own, part.go_backwards))
     outputs = [each.y for each in found]
     if layer.merge_mode is not None:
         kind = {"concat": "concatenate", "sum": "add", "mul": "multiply", "ave": "average"}
