@@ -33,9 +33,9 @@ def saved(function, *arguments):
 
 KERAS = zipped("metadata.json", "config.json", "model.weights.h5")
 FILES = {
-    "m.keras": (KERAS, r"is a model of Keras .*set_weights"),
-    "renamed.safetensors": (KERAS, r"is a model of Keras .*set_weights"),
-    "m.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "is an HDF5 file.*set_weights"),
+    "m.keras": (KERAS, r"is a model of Keras .*load_weights"),
+    "renamed.safetensors": (KERAS, r"is a model of Keras .*load_weights"),
+    "m.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "is an HDF5 file.*load_weights"),
     "m.pt": (
         zipped("m/data.pkl", "m/version", "m/data/0"),
         "is a file of PyTorch: .*load_state_dict",

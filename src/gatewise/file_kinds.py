@@ -16,8 +16,12 @@ if TYPE_CHECKING:
     from gatewise._typing import PathLike
 
 _KERAS = (
-    "open it with Keras, make the same model here, and copy the arrays:"
-    " model.set_weights(theirs.get_weights())"
+    "gatewise.interop.keras.load_model(path) makes a model of it, and load_weights(model, path) takes"
+    " its weights"
+)
+_SAVED_MODEL = (
+    "open it with Keras, and write model.save('model.keras') there, which"
+    " gatewise.interop.keras.load_model reads"
 )
 _TORCH = (
     "make the same model here and call gatewise.interop.torch.load_state_dict(model, path), or"
@@ -64,7 +68,7 @@ def foreign_ending(path: PathLike) -> Ending | None:
 def folder_text(path: str) -> str:
     """Return what a folder is and what to do, as the end of a sentence."""
     if os.path.exists(os.path.join(path, "saved_model.pb")):
-        return f"is a folder, a TensorFlow SavedModel: {_KERAS}"
+        return f"is a folder, a TensorFlow SavedModel: {_SAVED_MODEL}"
     return f"is a folder, not a file; {_WHAT_SAVE_WROTE}"
 
 
