@@ -134,6 +134,16 @@ class Doubled(layers.Dense):
         return inputs.with_values(2 * super().run(inputs, tape, node).values)
 
 
+@pytest.mark.parametrize(
+    ("shape", "reason"), [((4, 3), "all steps of the other"), ((3,), "sums products")]
+)
+def test_products_of_two_arrays_are_refused(shape, reason):
+    x, y = layers.Input((4, 3)), layers.Input(shape)
+    given = [x if len(shape) > 1 else layers.LSTM(3)(x), y]
+    with pytest.raises(ConfigError, match=f"dot.*{reason}"):
+        step_plan(Model([x, y], layers.Dot(axes=-1)(given)))
+
+
 def test_slopes_of_each_step_are_refused():
     model = Sequential([layers.Input((4, 3)), layers.PReLU()])
     with pytest.raises(ConfigError, match=r"slopes differ.*shared_axes=\[1\]"):

@@ -23,6 +23,11 @@ class ImageLayer(Layer):
     keeps_steps = False
     causal = False
 
+    @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        return "it reads images, not vectors"
+
     @staticmethod
     def _shape_of_features(features: int) -> Shape:
         return (None, None, features)

@@ -91,6 +91,13 @@ class Dot(Merging):
         return found[0], found[1]
 
     @property
+    def _cannot_stream(self) -> str | None:
+        """Why a stream cannot run the layer; None: it can."""
+        if any(len(shape) > 2 for shape in self.input_shape):
+            return "it multiplies steps of one array with all steps of the other"
+        return "a stream has no operation that sums products of two arrays that are computed"
+
+    @property
     def reads_steps(self) -> bool:
         """Whether a sum is over the steps of an input."""
         if self.input_shape is None:
