@@ -68,10 +68,49 @@ def test_tokens():
     assert np.abs(found[:, -1] - model.predict(x, verbose=0)).max() < 1e-5
 
 
-def test_what_is_not_due_at_each_step_is_refused():
-    model = Sequential([layers.Input((None, 3)), layers.Conv1D(4, 3), layers.GRU(3)], name="tone")
-    with pytest.raises(ConfigError, match="not due at each step"):
-        export_model(model, None, step=True)
+WINDOWS = {
+    "valid": [layers.Conv1D(4, 3, dilation_rate=2), layers.GRU(3, return_sequences=True)],
+    "strides": [
+        layers.Conv1D(4, 3, strides=2, padding="causal", activation="relu"),
+        layers.LSTM(3, return_sequences=True),
+        layers.MaxPooling1D(2),
+        layers.GRU(2, return_sequences=True),
+    ],
+    "pooled": [layers.AveragePooling1D(3, 1), layers.Dense(2)],
+    "answer": [layers.Conv1D(4, 2, strides=2), layers.GRU(3), layers.Dense(2, "softmax")],
+}
+
+
+@pytest.mark.parametrize("run", [onnx_runtime, reference])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_outputs_that_are_not_due_at_each_step(name, run):
+    parts = [type(part).from_config(part.get_config()) for part in WINDOWS[name]]
+    model = Sequential(parts, seed=0)
+    model.build((None, None, 3))
+    shaken(model)
+    x = np.random.default_rng(1).normal(size=(3, 14, 3)).astype("float32")
+    proto = export_model(model, None, step=True)
+    names = [value.name for value in proto.graph.output]
+    assert names[1].endswith("/due")
+    states = {"steps": np.zeros((3, 1), "int64")}
+    for value in proto.graph.input[1:]:
+        shape = [each.dim_value for each in value.type.tensor_type.shape.dim][1:]
+        states.setdefault(value.name, np.zeros((3, *shape), "float32"))
+    found = []
+    for t in range(x.shape[1]):
+        y, due, *after = run(proto, {proto.graph.input[0].name: x[:, t], **states})
+        states = {name.removesuffix("/next"): each for name, each in zip(names[2:], after)}
+        assert due.all() or not (due.any() or y.any())
+        found += [y] if due.all() else []
+    expected = model.predict(x, verbose=0)
+    if expected.ndim == 2:
+        assert np.abs(found[-1] - expected).max() < 1e-5
+    else:
+        assert len(found) == expected.shape[1]
+        assert np.abs(np.stack(found, axis=1) - expected).max() < 1e-5
+
+
+def test_what_needs_later_steps_is_refused():
     model = Sequential([layers.Input((None, 3)), layers.Bidirectional(layers.GRU(3))])
     with pytest.raises(ConfigError, match="last step of a sequence"):
         export_model(model, None, step=True)

@@ -239,14 +239,21 @@ def _step_model(model: Any, opset: int) -> Any:
         b.nodes.append(helper.make_node("Identity", [value], [made], name=f"{made}/output"))
         width = plan.vectors[output.vector].width
         outputs.append(helper.make_tensor_value_info(made, types.FLOAT, ["batch", width]))
+    for output, made in zip(plan.outputs, names):
+        due = e.due(output.vector)
+        if due:
+            name = b.name(f"{made}/due")
+            b.nodes.append(helper.make_node("Identity", [due], [name], name=f"{name}/output"))
+            outputs.append(helper.make_tensor_value_info(name, types.BOOL, ["batch", 1]))
     about = {}
-    for name, start, value in e.states:
-        dims = ["batch", *start.shape]
-        inputs.append(helper.make_tensor_value_info(name, types.FLOAT, dims))
+    for name, (start, value) in e.states.items():
+        kind, dims = helper.np_dtype_to_tensor_dtype(start.dtype), ["batch", *start.shape]
+        kind = types.INT64 if kind == types.INT64 else types.FLOAT
+        inputs.append(helper.make_tensor_value_info(name, kind, dims))
         b.nodes.append(
             helper.make_node("Identity", [value], [f"{name}/next"], name=f"{name}/next/output")
         )
-        outputs.append(helper.make_tensor_value_info(f"{name}/next", types.FLOAT, dims))
+        outputs.append(helper.make_tensor_value_info(f"{name}/next", kind, dims))
         about[name] = start.tolist() if np.any(start) else 0
     notes = {"gatewise.kind": "step", "gatewise.states": json.dumps(about)}
     return _proto(model, b, inputs, outputs, notes)

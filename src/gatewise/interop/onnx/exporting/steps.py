@@ -30,27 +30,45 @@ class StepExporter:
 
     Attributes
     ----------
-    states : list of (str, ndarray, str)
-        Name, value before the first step, without the batch, and the value after the step.
+    states : dict of str to (ndarray, str)
+        By name: the value before the first step, without the batch, and the value after the step.
     """
 
     def __init__(self, b: Builder, plan: Any) -> None:
         self.b, self.plan = b, plan
-        self.states: list[tuple[str, Array, str]] = []
+        self.states: dict[str, tuple[Array, str]] = {}
+        self._due: dict[tuple[int, int], str] = {}
+        self._counter = ""  # the state that counts steps, if a vector is not due at each of them
+        self._of_inputs = ""  # whether what an operation reads is due, "" if it always is
 
     def run(self, inputs: list[str]) -> list[str]:
         """All operations; `inputs` are (batch, width), whole numbers (batch,)."""
         names = {each.vector: name for each, name in zip(self.plan.inputs, inputs)}
         for planned in self.plan.ops:
-            vector = self.plan.vectors[planned.result]
-            if vector.first or vector.every > 1:
-                self._refuse(
-                    planned.op,
-                    "its output is not due at each step: strides, or padding='valid' of windows",
-                )
-            sources = [names[number] for number in planned.sources]
-            names[planned.result] = self._op(planned.op, sources)
-        return [names[each.vector] for each in self.plan.outputs]
+            self._of_inputs = self.due(planned.sources[0])
+            names[planned.result] = self._op(planned.op, [names[k] for k in planned.sources])
+        found = []
+        for each in self.plan.outputs:
+            name, due = names[each.vector], self.due(each.vector)
+            found.append(self.b.op("Where", due, name, self.b.number(0)) if due else name)
+        if self._due:
+            after = self.b.op("Add", self._counter, self.b.constant(1, np.int64))
+            self.states[self._counter] = np.zeros(1, np.int64), after
+        return found
+
+    def due(self, vector: int) -> str:
+        """Whether a vector is written at this step, bool (batch, 1); "" if it is at each step."""
+        b, about = self.b, self.plan.vectors[vector]
+        if not about.first and about.every == 1:
+            return ""
+        key = about.first, about.every
+        if key not in self._due:
+            self._counter = self._counter or b.name("steps")
+            past = b.op("Sub", self._counter, b.constant(about.first, np.int64))
+            begun = b.op("GreaterOrEqual", past, b.constant(0, np.int64))
+            rest = b.op("Mod", past, b.constant(about.every, np.int64))
+            self._due[key] = b.op("And", begun, b.op("Equal", rest, b.constant(0, np.int64)))
+        return self._due[key]
 
     def _refuse(self, op: Any, reason: str) -> NoReturn:
         raise ConfigError(
@@ -59,13 +77,16 @@ class StepExporter:
         )
 
     def _state(self, name: str, start: Array) -> str:
-        self.states.append((name, start, ""))
+        self.states[name] = start, ""
         return name
 
     def _keep(self, name: str, value: str) -> None:
-        for k, (known, start, _) in enumerate(self.states):
-            if known == name:
-                self.states[k] = known, start, value
+        """Set the value of a state after the step, if what the operation reads was due."""
+        b, start, due = self.b, self.states[name][0], self._of_inputs
+        if due:
+            wide = b.op("Unsqueeze", due, b.ints(2)) if start.ndim > 1 else due
+            value = b.op("Where", wide, value, name)
+        self.states[name] = start, value
 
     def _op(self, op: Any, sources: list[str]) -> str:
         b, x = self.b, sources[0]
@@ -83,6 +104,8 @@ class StepExporter:
             return self._convolution(op, x)
         if isinstance(op, step_ops.DepthwiseOp):
             return self._depthwise(op, x)
+        if isinstance(op, step_ops.PoolingOp):
+            return self._pooling(op, x)
         self._refuse(op, "there are no nodes for it")
 
     def _cell(self, op: Any, x: str) -> str:
@@ -135,6 +158,11 @@ class StepExporter:
         )
         joined = row[0] if len(row) == 1 else b.op("Concat", *row, axis=1)
         return VECTOR_OPS[step_ops.DenseOp](b, dense, joined)
+
+    def _pooling(self, op: Any, x: str) -> str:
+        if op.padded:
+            self._refuse(op, "its first windows have steps that do not count")
+        return merged(self.b, "maximum" if op.maximum else "average", self._window(op, x))
 
     def _depthwise(self, op: Any, x: str) -> str:
         b = self.b
