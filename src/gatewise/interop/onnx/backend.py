@@ -8,7 +8,7 @@ import numpy as np
 
 from gatewise.errors import ConfigError, DTypeError, GatewiseError, ShapeError
 
-from .control import CONTROL, run_graph
+from .control import CONTROL, check_control, run_graph
 from .graphs import NEWEST, Graph, Port, read_call
 from .operators import OPERATORS, check_call, run_call
 from .reading import graph_of, onnx_package
@@ -115,7 +115,9 @@ def _matched(port: Port, x: Array, sizes: dict[str, int]) -> Array:
 def _check_calls(graph: Graph) -> None:
     """Refuse operators that are not supported, in the graphs inside nodes too."""
     for call in graph.calls:
-        if call.op not in CONTROL:
+        if call.op in CONTROL:
+            check_control(call)
+        else:
             check_call(call)
         for body in call.bodies:
             _check_calls(body)

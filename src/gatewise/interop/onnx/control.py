@@ -1,4 +1,4 @@
-"""Running a graph: its nodes in order, and the graphs inside If and Loop."""
+"""Running a graph: its nodes in order, and the graphs inside If, Loop and Scan."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 from gatewise.errors import ConfigError, ShapeError
 
 from .operators import run_call
+from .operators.helpers import axis_of
 
 if TYPE_CHECKING:
     from .graphs import Call, Graph
 
-CONTROL = ("If", "Loop")
+CONTROL = ("If", "Loop", "Scan")
 
 
 def run_graph(graph: Graph, values: dict[str, Any]) -> list[Any]:
@@ -39,6 +40,8 @@ def run_graph(graph: Graph, values: dict[str, Any]) -> list[Any]:
             found = _chosen(call, inputs, values)
         elif call.op == "Loop":
             found = _looped(call, inputs, values)
+        elif call.op == "Scan":
+            found = _scanned(call, inputs, values)
         else:
             found = run_call(call, inputs)
         if len(found) < sum(bool(name) for name in call.outputs):
@@ -119,3 +122,63 @@ def _looped(call: Call, inputs: list[Any], values: dict[str, Any]) -> list[Any]:
         else:
             outputs.append(np.stack(parts))
     return outputs
+
+
+def _scanned(call: Call, inputs: list[Any], values: dict[str, Any]) -> list[Any]:
+    """Return the outputs of Scan: the last states, then the outputs of all steps."""
+    body, count = _body(call, "body"), call.get("num_scan_inputs", 0)
+    states, sequences = inputs[: len(inputs) - count], inputs[len(inputs) - count :]
+    kept = len(states)
+    made = len(body.outputs) - kept
+    if count < 1 or kept < 0 or made < 0 or len(body.inputs) != len(inputs):
+        raise ConfigError(f"{call.title()} reads {count} sequences and {len(inputs)} inputs")
+    if any(array is None for array in inputs):
+        raise ConfigError(f"{call.title()} leaves an input out")
+    axes = call.get("scan_input_axes") or [0] * count
+    ways = call.get("scan_input_directions") or [0] * count
+    out_axes = call.get("scan_output_axes") or [0] * made
+    out_ways = call.get("scan_output_directions") or [0] * made
+    if not (len(axes) == len(ways) == count and len(out_axes) == len(out_ways) == made):
+        raise ConfigError(f"{call.title()} has axes or directions of another number of sequences")
+    steps = [
+        np.moveaxis(array, axis_of(axis, array.ndim), 0)[:: -1 if way else 1]
+        for array, axis, way in zip(sequences, axes, ways)
+    ]
+    length = len(steps[0])
+    if any(len(each) != length for each in steps):
+        raise ShapeError(f"{call.title()} reads sequences of different lengths")
+    names = [port.name for port in body.inputs]
+    parts: list[list[Any]] = [[] for _ in range(made)]
+    for k in range(length):
+        given = [*states, *(each[k] for each in steps)]
+        found = run_graph(body, values | dict(zip(names, given)))
+        states = found[:kept]
+        for kept_parts, part in zip(parts, found[kept:]):
+            kept_parts.append(part)
+    if not length:
+        raise ShapeError(f"{call.title()} reads sequences without steps")
+    return [
+        *states,
+        *(
+            np.ascontiguousarray(_stacked(call, each[:: -1 if way else 1], axis))
+            for each, axis, way in zip(parts, out_axes, out_ways)
+        ),
+    ]
+
+
+def _stacked(call: Call, parts: list[Any], axis: int) -> Any:
+    if any(part.shape != parts[0].shape for part in parts):
+        raise ShapeError(f"{call.title()}: an output changes its shape between steps")
+    return np.stack(parts, axis_of(axis, parts[0].ndim + 1))
+
+
+def check_control(call: Call) -> None:
+    """Refuse a Scan of operator set 8, which had an axis of the batch.
+
+    Raises
+    ------
+    ConfigError
+        It is one.
+    """
+    if call.op == "Scan" and call.version < 9:
+        raise ConfigError(f"{call.title()} is of operator set 8; Scan is supported from 9")

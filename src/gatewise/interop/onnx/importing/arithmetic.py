@@ -15,7 +15,6 @@ from gatewise.layers import (
     Add,
     Average,
     Dense,
-    DepthwiseConv1D,
     Dot,
     Dropout,
     GlobalAveragePooling1D,
@@ -28,6 +27,7 @@ from gatewise.layers import (
     Subtract,
 )
 
+from .affine import affine, along_one, moved_last
 from .builder import (
     Builder,
     Expanded,
@@ -131,8 +131,8 @@ def _parametric_relu(builder: Builder, call: Call, inputs: list[Any]) -> list[An
         shared = list(range(1, len(x.axes)))
         layer = builder.keep(PReLU(shared_axes=shared), [np.full((1,) * len(shared), number)])
         return [x.made(layer(x.symbol))]
-    axis, values = _along_one(x, slope)
-    moved = with_last(_last(x, axis))
+    axis, values = along_one(x, slope)
+    moved = with_last(moved_last(x, axis))
     shared = list(range(1, len(moved.axes) - 1))
     layer = PReLU(shared_axes=shared) if shared else PReLU()
     builder.keep(layer, [values.reshape(*(1,) * len(shared), -1)])
@@ -243,7 +243,7 @@ def _with_constant(builder: Builder, call: Call, x: Tensor, other: Any, first: b
     x = x.seen([*[()] * missing, *x.view])
     if first and call.op == "Div":
         raise ConfigError("a constant is divided by an array")
-    axis, values = _along_one(x, other)
+    axis, values = along_one(x, other)
     if call.op == "Add" and x.product is not None and same(x.view[axis], x.axes[-1]):
         symbol, matrix = x.product
         return x.made(_dense_layer(builder, matrix, values)(symbol))
@@ -257,50 +257,6 @@ def _with_constant(builder: Builder, call: Call, x: Tensor, other: Any, first: b
     else:
         raise ConfigError(f"a constant of shape {other.shape}")
     return affine(builder, x, axis, scale, shift)
-
-
-def _along_one(x: Tensor, values: Array) -> tuple[int, Array]:
-    """Return the one axis of the graph along which a constant varies, and its numbers."""
-    given = values.shape
-    values = values.reshape((1,) * (len(x.view) - values.ndim) + given)
-    for k, group in enumerate(x.view):  # a constant that was written for each row of a batch
-        if any(atom.batch for atom in group) and (values == values.take([0], k)).all():
-            values = values.take([0], k)
-    shape = values.shape
-    axes = [k for k, extent in enumerate(shape) if extent != 1]
-    if len(axes) != 1 or x.shape[axes[0]] != shape[axes[0]]:
-        raise ConfigError(
-            f"a constant of shape {given} and an array of shape {x.shape}; there are layers"
-            " for constants along one axis"
-        )
-    return axes[0], values.reshape(-1)
-
-
-def _last(x: Tensor, axis: int) -> Tensor:
-    """Return the array with an axis of the graph moved to the end."""
-    return x.seen([*x.view[:axis], *x.view[axis + 1 :], x.view[axis]])
-
-
-def affine(
-    builder: Builder, x: Tensor, axis: int, scale: Array | None, shift: Array | None
-) -> Tensor:
-    """Return ``scale * x + shift`` with a number for each place of an axis, which are trained."""
-    moved = with_last(_last(x, axis))
-    width = product(atom.size for atom in moved.axes[-1])
-    flat = arranged(
-        moved,
-        [
-            moved.axes[0],
-            tuple(atom for group in moved.axes[1:-1] for atom in group),
-            moved.axes[-1],
-        ],
-    )
-    weights = [np.ones((1, width, 1)) if scale is None else scale.reshape(1, -1, 1)]
-    if shift is not None:
-        weights.append(shift.reshape(-1))
-    layer = builder.keep(DepthwiseConv1D(1, use_bias=shift is not None), weights)
-    made = flat.made(layer(flat.symbol))
-    return arranged(made, moved.axes).seen(x.view)
 
 
 def _merged(builder: Builder, op: str, inputs: list[Any]) -> Tensor:

@@ -60,6 +60,7 @@ class Tensor:
     axes: tuple[tuple[Atom, ...], ...]  # of the symbol; the first is (batch,)
     view: tuple[tuple[Atom, ...], ...]  # of the value in the graph
     whole: bool = False  # whether it holds whole numbers
+    affine: Any = None  # (array, axis, scale, shift) of which it is made, see affine.py
     masked: float | None = None  # what the graph writes over steps past a row's end
     summed: bool = False  # whether it is a mean of steps that the graph divides by lengths later
     natural: bool = False  # whether its numbers are whole ones from 0, of whatever type
@@ -84,7 +85,7 @@ class Tensor:
     def made(self, symbol: Any, **changes: Any) -> Tensor:
         """Return what a layer made of the array without changing its shape."""
         usual: dict[str, Any] = {"run": None, "part": None, "product": None, "natural": False}
-        usual |= {"masked": None, "summed": False}
+        usual |= {"masked": None, "summed": False, "affine": None}
         return replace(self, symbol=symbol, **(usual | changes))
 
     def with_features(self, symbol: Any, count: int) -> Tensor:
@@ -146,7 +147,9 @@ def arranged(tensor: Tensor, groups: Sequence[Sequence[Atom]]) -> Tensor:
         symbol = _reshaped(symbol, groups, [[atom] for atom in wanted])
     else:
         symbol = _reshaped(symbol, groups, tensor.axes)
-    return replace(tensor, symbol=symbol, axes=groups, run=run, part=None, product=None)
+    return replace(
+        tensor, symbol=symbol, axes=groups, run=run, part=None, product=None, affine=None
+    )
 
 
 def _reshaped(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gatewise.errors import ConfigError
+from gatewise.errors import ConfigError, ShapeError
 
 from .helpers import Operator, axes_of, axis_of, given
 
@@ -87,6 +87,22 @@ def _running_sum(call: Call, inputs: list[Any]) -> list[Any]:
     return [np.ascontiguousarray(np.flip(found, axis)) if backwards else found]
 
 
+def _largest(call: Call, inputs: list[Any]) -> list[Any]:
+    x, count = inputs[0], inputs[1] if len(inputs) > 1 else call.get("k", 0)
+    axis = axis_of(call.get("axis", -1), x.ndim)
+    count = int(np.asarray(count).reshape(()))
+    if not 0 <= count <= x.shape[axis]:
+        raise ShapeError(f"{count} numbers of an axis of {x.shape[axis]}")
+    if call.get("largest", 1):
+        # of equal numbers the first one, whatever their type
+        order = np.flip(np.argsort(np.flip(x, axis), axis, kind="stable"), axis)
+        places = x.shape[axis] - 1 - order
+    else:
+        places = np.argsort(x, axis, kind="stable")
+    places = places.take(np.arange(count), axis)
+    return [np.take_along_axis(x, places, axis), places.astype(np.int64)]
+
+
 OPERATORS: dict[str, Operator] = {
     "ArgMax": _position(np.argmax),
     "ArgMin": _position(np.argmin),
@@ -100,5 +116,6 @@ OPERATORS: dict[str, Operator] = {
     "ReduceMin": _reduction(_extreme(np.min, -1)),
     "ReduceProd": _reduction(np.prod),
     "ReduceSum": _reduction(np.sum),
+    "TopK": _largest,
     "ReduceSumSquare": _reduction(lambda x, **o: np.sum(np.square(x), **o)),
 }
