@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from gatewise._typing import PathLike
 
 _KERAS = (
-    "gatewise.interop.keras.load_model(path) makes a model of it, and load_weights(model, path) takes"
-    " its weights"
+    "gatewise.interop.keras.load_model(path) makes a model of it, and load_weights(model, path)"
+    " takes its weights"
 )
 _SAVED_MODEL = (
     "open it with Keras, and write model.save('model.keras') there, which"

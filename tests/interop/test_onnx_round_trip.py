@@ -150,6 +150,15 @@ def test_tokens_and_several_inputs(rng):
     assert again.input_names == ["tokens", "numbers"]
 
 
+@pytest.mark.parametrize("lengths", [None, [5, 1, 3]])
+def test_layers_that_go_backwards(lengths, rng):
+    layers = [GRU(4, go_backwards=True, return_sequences=True), LSTM(3, go_backwards=True)]
+    model = shaken(Sequential([Input((None, 3)), *layers]), 5)
+    x = rng.standard_normal((3, 5, 3)).astype(np.float32)
+    again = check(model, x, lengths=lengths is not None, given=lengths)
+    assert [type(layer) for layer in again.layers[1:]] == [GRU, LSTM]
+
+
 def test_an_initial_state_that_is_learned(rng):
     model = shaken(Sequential([Input((None, 3)), LSTM(4, learned_initial_state=True)]), 3)
     again = check(model, rng.standard_normal((2, 5, 3)).astype(np.float32))

@@ -64,6 +64,7 @@ class Run:
         self.time: Atom = time
         self.features: tuple[Atom, ...] = features
         self.final: Any = None  # the last outputs, as Y_h
+        self.visited: Any = None  # the symbol of all steps, in the order of the layer
 
     def ends(self, group: tuple[Atom, ...], backwards: bool, place: int) -> bool:
         """Return whether a place of an axis is the last step that a direction visits."""
@@ -203,7 +204,7 @@ def _outputs(
         symbol = joined(which)
         finals.append(None if symbol is None else Tensor(symbol, axes, tuple(view)))
     run.final = finals[0]
-    steps = outputs[0]
+    steps = run.visited = outputs[0]
     if ways == [True] and "steps" in wanted:
         steps = steps[:, ::-1]  # in the order of time
     view = [x.axes[0], time, way, (units,)]
@@ -277,6 +278,22 @@ def _start(
     return found
 
 
+def _reversed(builder: Builder, call: Call, inputs: list[Any]) -> list[Any]:
+    """Return steps in the opposite order: of a layer that goes backwards, as it returns them."""
+    x, lengths = inputs
+    axis = call.get("time_axis", 0)
+    if not isinstance(x, Tensor) or axis not in (0, 1) or len(x.view) < 2:
+        raise ConfigError("no steps are reversed")
+    run = x.run
+    if isinstance(run, Run) and run.ways == [True] and same(x.view[axis], (run.time,)):
+        return [replace(builder.use(x), symbol=run.visited, run=None)]
+    if isinstance(lengths, Lengths):
+        raise ConfigError("steps of rows with lengths are reversed")
+    _refuse_lengths(lengths, product(atom.size for atom in x.view[axis]))
+    return [taken(builder, x, axis, slice(None, None, -1))]
+
+
 HANDLERS: dict[str, Handler] = dict.fromkeys(
     [f"{op}{of}" for op in ("RNN", "GRU", "LSTM") for of in ("", " of lengths")], _recurrent
 )
+HANDLERS |= dict.fromkeys(["ReverseSequence", "ReverseSequence of lengths"], _reversed)
