@@ -45,6 +45,7 @@ MODULES = [
     "ctc",
     "optimizers",
     "rows",
+    "_preparing",
     "program",
     "_guard",
     "_packed_weights",
