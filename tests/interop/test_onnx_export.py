@@ -11,6 +11,7 @@ pytest.importorskip("onnxruntime", reason="exported models are run by ONNX Runti
 from gatewise import Model, Sequential, layers  # noqa: E402
 from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError  # noqa: E402
 from gatewise.interop.onnx import export_model  # noqa: E402
+from gatewise.models import Seq2Seq  # noqa: E402
 
 from .onnx_runs import backend, largest_difference, onnx_runtime, reference, shaken  # noqa: E402
 
@@ -264,6 +265,58 @@ def test_attention_with_lengths(mode):
     attended = layers.Attention(score_mode=mode, use_scale=True)([y, h])
     heads = layers.MultiHeadAttention(2, 3, use_causal_mask=True)(attended, attended)
     compare(shaken(Model(x, [attended, heads])), X, LENGTHS)
+
+
+def test_attention_scores():
+    x = layers.Input((None, 3))
+    heads = layers.MultiHeadAttention(2, 3, return_attention_scores=True)(x, x)
+    weighed = layers.Attention(return_attention_scores=True)([x, heads[0]])
+    model = shaken(Model(x, [*heads, *weighed]))
+    compare(model, X)
+    with pytest.raises(ConfigError, match="return_attention_scores=True, and rows"):
+        export_model(model, None, lengths=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "bahdanau"},
+        {"attention": "bahdanau", "cell": "gru", "bidirectional": False, "num_layers": 2},
+        {"attention": "luong", "tie_embeddings": True},
+        {"attention": None, "cell": "rnn"},
+    ],
+)
+def test_encoder_and_decoder_with_a_given_target(options):
+    model = shaken(Seq2Seq(10, 12, units=4, embedding=3, seed=0, **options))
+    sources, targets = [[3, 4, 5, 6], [7], [8, 9]], [[3], [4, 5, 6, 7, 11], [9, 10]]
+    (target, source), _, lengths = model._given(sources, targets)
+    proto = export_model(model, None, lengths=True)
+    feeds = {"target": target.astype("int64"), "source": source.astype("int64")}
+    for name, each in zip(model.input_names, lengths):
+        feeds[f"lengths_{name}"] = np.asarray(each, "int64")
+    expected = model.predict(sources, targets, verbose=0)
+    assert largest_difference([expected], onnx_runtime(proto, feeds)) < 1e-5
+    with pytest.raises(ConfigError, match="its encoder begins anew"):
+        export_model(model, None, states=True)
+
+
+def test_sequences_of_sequences_of_tokens():
+    each = layers.TimeDistributed(layers.Embedding(9, 3))
+    x = np.random.default_rng(0).integers(0, 9, (4, 7, 5))
+    model = made([each, layers.TimeDistributed(layers.GRU(3)), layers.LSTM(2)], x)
+    compare(model, x, LENGTHS)
+
+
+def test_several_inputs_have_lengths_of_their_own():
+    a, b = layers.Input((None, 3), name="a"), layers.Input((None, 3), name="b")
+    c = layers.Input((3,), name="lengths")
+    model = Model([a, b, c], layers.Concatenate()([layers.LSTM(3)(a), layers.GRU(3)(b), c]))
+    feeds = {"a": X, "b": X[:, ::-1].copy(), "lengths": X[:, 0].copy()}
+    lengths = {"a": LENGTHS, "b": LENGTHS[::-1].copy()}
+    expected = shaken(model).predict(feeds, verbose=0, lengths=lengths)
+    proto = export_model(model, None, lengths=True)
+    feeds |= {f"lengths_{name}": each for name, each in lengths.items()}
+    assert largest_difference([expected], onnx_runtime(proto, feeds)) < 1e-5
 
 
 def test_models_inside_and_layers_called_twice():

@@ -42,8 +42,12 @@ def _weights(
 def _inputs(e: Exporter, layer: Any, sources: list[Value]) -> tuple[list[Value], Any]:
     """Query, value and key, and the steps of the value that count."""
     query, value, key = sources[0], sources[min(1, len(sources) - 1)], sources[-1]
-    if layer.return_attention_scores:
-        refuse(layer, "return_attention_scores=True")
+    if layer.return_attention_scores and any(x.timing is not None for x in sources):
+        refuse(
+            layer,
+            "return_attention_scores=True, and rows of different lengths, or a mask; export without"
+            " lengths",
+        )
     if layer.use_causal_mask and len(sources) > 1:
         for x in (query, value):
             if x.timing is not None and x.timing.places is not None:
@@ -71,9 +75,17 @@ def attention(e: Exporter, layer: Any, sources: list[Value], name: str) -> list[
         scores = b.op("MatMul", query.name, b.transpose(key.name, 0, 2, 1))
         if scale != 1.0:
             scores = b.op("Mul", scores, b.number(scale))
-    y = b.op("MatMul", _weights(b, layer, scores, query, timing, [1, 2]), value.name, name=name)
+    shares = _weights(b, layer, scores, query, timing, [1, 2])
+    y = b.op("MatMul", shares, value.name, name=name)
     shape = layer.compute_output_shape([x.shape for x in (query, value, key)])
-    return [query.made(y, shape)]
+    return _with_scores(layer, query, y, shares, shape)
+
+
+def _with_scores(layer: Any, query: Value, y: str, shares: str, shape: Any) -> list[Value]:
+    """The output, and the weights if the layer returns them."""
+    if not layer.return_attention_scores:
+        return [query.made(y, shape)]
+    return [query.made(y, shape[0]), Value(shares, tuple(shape[1]))]
 
 
 def multi_head(e: Exporter, layer: Any, sources: list[Value], name: str) -> list[Value]:
@@ -98,13 +110,15 @@ def multi_head(e: Exporter, layer: Any, sources: list[Value], name: str) -> list
         parts.append(b.transpose(y, *((0, 2, 3, 1) if part == "key" else (0, 2, 1, 3))))
     scores = b.op("MatMul", parts[0], parts[2])
     scores = b.op("Mul", scores, b.number(1 / np.sqrt(layer.key_dim)))
-    y = b.op("MatMul", _weights(b, layer, scores, query, timing, [1, 2, 3]), parts[1])
+    shares = _weights(b, layer, scores, query, timing, [1, 2, 3])
+    y = b.op("MatMul", shares, parts[1])
     y = b.op("Reshape", b.transpose(y, 0, 2, 1, 3), b.ints(0, 0, heads * layer.value_dim))
     y = projected("output", y, 2)
     shape = layer.compute_output_shape([x.shape for x in values])
-    if len(shape) > 3:
-        y = b.op("Reshape", y, b.ints(0, 0, *shape[2:]))
-    return [query.made(y, shape)]
+    steps = shape[0] if layer.return_attention_scores else shape
+    if len(steps) > 3:
+        y = b.op("Reshape", y, b.ints(0, 0, *steps[2:]))
+    return _with_scores(layer, query, y, shares, shape)
 
 
 def dot(e: Exporter, layer: Any, sources: list[Value], name: str) -> list[Value]:

@@ -40,7 +40,7 @@ def counted(b: Builder, x: str, lengths: str) -> str:
     return b.op("Less", steps, b.op("Unsqueeze", lengths, b.ints(1)))
 
 
-def _as_wide(b: Builder, mask: str, rank: int) -> str:
+def as_wide(b: Builder, mask: str, rank: int) -> str:
     """A mask (batch, steps) with axes of extent 1 behind."""
     return b.op("Unsqueeze", mask, b.ints(*range(2, rank))) if rank > 2 else mask
 
@@ -49,7 +49,7 @@ def filled(b: Builder, value: Value, number: float = 0.0) -> Value:
     """The array with another number past the ends of its rows."""
     if value.timing is None:
         return value
-    mask = _as_wide(b, counted(b, value.name, value.timing.lengths), len(value.shape))
+    mask = as_wide(b, counted(b, value.name, value.timing.lengths), len(value.shape))
     return replace(value, name=b.op("Where", mask, value.name, b.number(number)))
 
 
@@ -85,7 +85,7 @@ def back(b: Builder, value: Value) -> Value:
         return filled(b, value)
     places = value.timing.places
     found = b.op("GatherND", value.name, places.rank, batch_dims=1)
-    mask = _as_wide(b, places.mask, len(value.shape))
+    mask = as_wide(b, places.mask, len(value.shape))
     return replace(value, name=b.op("Where", mask, found, b.number(0)))
 
 

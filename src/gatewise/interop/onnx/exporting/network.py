@@ -11,9 +11,9 @@ from gatewise import layers
 from gatewise.attributes import _is_ours
 from gatewise.errors import ConfigError
 
-from . import attention, images, recurrent, sequences
+from . import attention, decoders, images, recurrent, sequences
 from .graph import Builder, Timing, Value, refuse
-from .masks import counted, filled, masked, to_front
+from .masks import as_wide, counted, filled, masked, to_front
 from .vectors import VECTOR_OPS
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ HANDLERS: dict[type, Handler] = {
     **images.HANDLERS,
     **attention.HANDLERS,
     **recurrent.HANDLERS,
+    **decoders.HANDLERS,
 }
 for _layer in (layers.LSTM, layers.GRU, layers.SimpleRNN, layers.MinLSTM, layers.MinGRU):
     HANDLERS[_layer] = recurrent.recurrent
@@ -49,8 +50,6 @@ _REASONS: dict[type, str] = {
     layers.RNN: "its cell is computed in Python, step by step",
     layers.ConvLSTM1D: "ONNX has no recurrent node that convolves",
     layers.ConvLSTM2D: "ONNX has no recurrent node that convolves",
-    layers.EncoderDecoder: "its decoder attends inside its steps and reads its own words in"
-    " generation; export the encoder as a model of its own, or use export_c",
 }
 
 
@@ -236,7 +235,8 @@ def entering(b: Builder, x: Value, mask: str | None, lengths: str | None, whole:
     timing = Timing(lengths)
     if whole:
         zero = b.constant(0, np.int64)
-        inside = b.op("Where", counted(b, x.name, lengths), x.name, zero)
+        within = as_wide(b, counted(b, x.name, lengths), len(x.shape))
+        inside = b.op("Where", within, x.name, zero)
         return Value(inside, x.shape, timing)
     return filled(b, Value(x.name, x.shape, timing))
 
@@ -244,5 +244,6 @@ def entering(b: Builder, x: Value, mask: str | None, lengths: str | None, whole:
 def _whole_to_front(b: Builder, x: Value, timing: Timing) -> Value:
     assert timing.places is not None
     moved = b.op("GatherND", x.name, timing.places.order, batch_dims=1)
-    inside = b.op("Where", counted(b, moved, timing.lengths), moved, b.constant(0, np.int64))
+    within = as_wide(b, counted(b, moved, timing.lengths), len(x.shape))
+    inside = b.op("Where", within, moved, b.constant(0, np.int64))
     return Value(inside, x.shape, timing)

@@ -17,7 +17,7 @@ from .masks import counted, filled
 from .vectors import KINDS, activated, merged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from gatewise._typing import Array
 
@@ -218,8 +218,37 @@ def _zeros(b: Builder, op: Any, x: Value, k: int) -> str:
     return b.op("Expand", b.constant(start[None], np.float32, f"{op.name}/initial"), shape)
 
 
-def run_scan(b: Builder, op: Any, x: Value, initial: list[str] | None, backwards: bool) -> Found:
-    """Run the step of a cell over all steps; `backwards`: outputs are in the order of the visit."""
+def run_scan(
+    b: Builder,
+    op: Any,
+    x: Value,
+    initial: list[str] | None,
+    backwards: bool,
+    context: Callable[[Builder, str], str] | None = None,
+) -> tuple[Found, str]:
+    """Run the step of a cell over all steps.
+
+    Parameters
+    ----------
+    b : Builder
+        Receives the node.
+    op : RecurrentOp
+        The cell.
+    x : Value
+        The sequences.
+    initial : list of str, or None
+        The states before the first step. None: those of `op`.
+    backwards : bool
+        Whether steps are visited from last to first; outputs are in the order of the visit.
+    context : callable, optional
+        What is read beside x_t, made of the body's builder and h'.
+
+    Returns
+    -------
+    found : Found
+    contexts : str
+        What `context` made, of all steps; "" without it.
+    """
     states = initial or [_zeros(b, op, x, k) for k in range(len(op.initial))]
     sequence = b.transpose(x.name, 1, 0, 2)
     if backwards:
@@ -231,8 +260,11 @@ def run_scan(b: Builder, op: Any, x: Value, initial: list[str] | None, backwards
         before.append(body.name("state"))
         inputs.append(helper.make_tensor_value_info(before[-1], real, [None, len(start)]))
     step = body.name("x")
-    inputs.append(helper.make_tensor_value_info(step, real, [None, op.inputs]))
-    scanned = [sequence]
+    inputs.append(helper.make_tensor_value_info(step, real, [None, x.shape[-1]]))
+    scanned, made = [sequence], []
+    if context is not None:
+        made = [context(body, before[0])]
+        step = body.op("Concat", step, *made, axis=1)
     y, after = cell_step(body, op, step, before)
     if x.timing is not None:
         counts = body.name("counts")
@@ -240,13 +272,13 @@ def run_scan(b: Builder, op: Any, x: Value, initial: list[str] | None, backwards
         mask = b.transpose(counted(b, x.name, x.timing.lengths), 1, 0)
         scanned.append(b.op("Unsqueeze", mask, b.ints(2)))
         after = [body.op("Where", counts, new, old) for new, old in zip(after, before)]
-        y = body.op("Where", counts, y, body.number(0))
-    names = [body.op("Identity", name) for name in (*after, y)]
-    sizes = [*(len(start) for start in op.initial), op.width]
+        y, *made = [body.op("Where", counts, each, body.number(0)) for each in (y, *made)]
+    names = [body.op("Identity", name) for name in (*after, y, *made)]
+    sizes = [*(len(start) for start in op.initial), op.width, *(None for _ in made)]
     outputs = [
         helper.make_tensor_value_info(name, real, [None, size]) for name, size in zip(names, sizes)
     ]
-    *final, found = b.ops(
+    found = b.ops(
         "Scan",
         len(names),
         *states,
@@ -255,7 +287,8 @@ def run_scan(b: Builder, op: Any, x: Value, initial: list[str] | None, backwards
         body=body.message("step", inputs, outputs),
         num_scan_inputs=len(scanned),
     )
-    return Found(b.transpose(found, 1, 0, 2), final)
+    y, *contexts = (b.transpose(each, 1, 0, 2) for each in found[len(after) :])
+    return Found(y, found[: len(after)]), contexts[0] if contexts else ""
 
 
 def reversed_steps(b: Builder, x: str, timing: Timing | None, time_axis: int) -> str:
@@ -282,7 +315,7 @@ def one_direction(
     initial = initial or _learned(e, layer, op, x)
     node = node_of(op)
     if node is None:
-        found = run_scan(b, op, x, initial, backwards)
+        found, _ = run_scan(b, op, x, initial, backwards)
         if backwards and layer.return_sequences:
             found = found._replace(y=reversed_steps(b, found.y, x.timing, 1))
     else:
