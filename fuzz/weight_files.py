@@ -44,6 +44,8 @@ def mutate(data, max_size, seed):
     except Exception:  # it was no archive: nothing to take apart
         return atheris.Mutate(data, max_size)
     texts = [name for name in entries if name.endswith((".pkl", ".json"))]
+    if not entries:
+        return atheris.Mutate(data, max_size)
     name = draw.choice(texts if texts and draw.randrange(4) else list(entries))
     entries[name] = atheris.Mutate(entries[name], len(entries[name]) + 500)
     buffer = io.BytesIO()

@@ -191,6 +191,47 @@ def _guarded(read: Any) -> Any:
         raise Refused(f"is damaged: {type(error).__name__}: {str(error)[:200]}") from None
 
 
+def check_layout(content: bytes) -> None:
+    """Refuse what the HDF5 library reads without end: heaps of texts whose objects do not fit.
+
+    Names of fields are those of the HDF5 file format specification, sections II.A and III.E.
+
+    Raises
+    ------
+    Refused
+        Sizes of the superblock or of an object in a global heap are not those that Keras writes.
+    """
+    # bytes of an offset and of a length: their place depends on the version
+    sizes = content[13:15] if content[8:9] in (b"\0", b"\1") else content[9:11]
+    if sizes != b"\x08\x08":
+        raise Refused("is damaged: its superblock has other sizes than h5py writes")
+    at = content.find(_HEAP)
+    while at >= 0:
+        _check_heap(content, at)
+        at = content.find(_HEAP, at + 1)
+
+
+_HEAP = b"GCOL\1"  # signature and version of a global heap
+
+
+def _check_heap(content: bytes, start: int) -> None:
+    size = int.from_bytes(content[start + 8 : start + 16], "little")
+    end = start + size
+    if end > len(content):
+        raise Refused("is damaged: a heap of texts is cut short")
+    at = start + 16
+    while at + 16 <= end:
+        index = int.from_bytes(content[at : at + 2], "little")
+        length = int.from_bytes(content[at + 8 : at + 16], "little")
+        if index == 0:  # free space, which reaches to the end and counts itself
+            if length == 0 or at + length > end:
+                raise Refused("is damaged: the free space of a heap of texts has a wrong size")
+            return
+        at += 16 + (length + 7) // 8 * 8
+        if at > end:
+            raise Refused("is damaged: a text reaches over the end of its heap")
+
+
 class opened:
     """Context manager: the root of an HDF5 file whose bytes are given."""
 
@@ -199,6 +240,7 @@ class opened:
 
     def __enter__(self) -> Group:
         package = h5py()
+        check_layout(self._content)
         self._file = _guarded(lambda: package.File(io.BytesIO(self._content), "r"))
         return Group(self._file)
 

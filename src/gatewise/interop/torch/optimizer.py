@@ -49,7 +49,7 @@ class TorchAdam:
                 f"the optimizer has {len(numbers)} parameters, the module {len(parameters)}; it"
                 " must have been made with module.parameters(), each of which is trained"
             )
-        self.betas = _betas(groups[0])
+        self.betas: tuple[float, float] = _betas(groups[0])
         self.slots: dict[str, dict[str, Array]] = {ours: {} for ours in _SLOTS.values()}
         steps = set()
         for number, entries in state.items():
@@ -62,7 +62,7 @@ class TorchAdam:
             steps.add(float(tensor_of("step", entries["step"]).array()))
         if len(steps) > 1:
             raise ConfigError(f"parameters have taken different numbers of steps: {sorted(steps)}")
-        self.iterations = int(steps.pop()) if steps else 0
+        self.iterations: int = int(steps.pop()) if steps else 0
 
     def state(self, arrays_of: Any) -> AdamState:
         """Return what was accumulated, by layers and names of parameters.
