@@ -254,6 +254,25 @@ def test_one_bad_array_of_several_is_refused_and_the_state_stays(k, value, error
         np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.parametrize("rows", [1, 2])
+def test_a_bad_step_behind_a_mask_is_refused_and_the_state_stays(rows):
+    model = Sequential([layers.Input((None, 3)), layers.Masking(), layers.GRU(4)], seed=0)
+    stream, other = model.stream(rows), model.stream(rows)
+    good, masked = np.ones((rows, 3), "f"), np.zeros((rows, 3), "f")
+    assert stream.several
+    stream.step(good)
+    other.step(good.tolist())
+    bad = good.copy()
+    bad[-1, 1] = np.nan
+    for wrong, error in ((bad, NonFiniteError), (good[:, :2], ShapeError), (["a"], DTypeError)):
+        with pytest.raises(error):
+            stream.step(wrong)
+    for step in (masked, good, masked):
+        np.testing.assert_array_equal(stream.step(step), other.step(step.tolist()))
+    for name, array in stream.state.items():
+        np.testing.assert_array_equal(array, other.state[name])
+
+
 def test_names_that_do_not_exist_are_refused(model):
     stream = model.stream()
     with pytest.raises(GatewiseError):

@@ -28,6 +28,7 @@ class Draw:
             lambda: layers.Dense(units, activation=self.of("tanh", "softmax", "relu")),
             layers.LayerNormalization,
             layers.BatchNormalization,
+            lambda: layers.PReLU(shared_axes=[1]),
             lambda: layers.Conv1D(units, self.of(1, 3), self.of(1, 2), padding, activation="elu"),
             lambda: layers.Conv1D(units, 2, padding=padding, dilation_rate=self.of(2, 3)),
             lambda: layers.DepthwiseConv1D(self.of(1, 4), self.of(1, 2), padding),
@@ -38,7 +39,8 @@ class Draw:
         layer = make()
         if not hasattr(layer, "return_sequences"):
             return layer
-        return type(layer).from_config(layer.get_config() | {"return_sequences": True})
+        options = {"return_sequences": True, "zero_output_for_mask": self.of(None, False)}
+        return type(layer).from_config(layer.get_config() | options)
 
     def stack(self, features):
         end = self.of(layers.LSTM, layers.GlobalMaxPooling1D, layers.GlobalAveragePooling1D, None)

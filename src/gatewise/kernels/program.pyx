@@ -5,7 +5,7 @@ array, runs the operations and copies the output, without a Python object in bet
 a time may use a program; another one gets a StateError.
 """
 from cython cimport floating
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
 import numpy as np
@@ -28,6 +28,8 @@ cdef struct Port:
     char *buffer
     void *given        # the data of the array, while it is read or written
     Py_ssize_t width, bytes, size  # size: of whole numbers, else 0
+    bint masks, zeroes             # an input: it masks steps; an output: it is 0 at masked ones
+    double mask
 
 
 cdef class Program:
@@ -43,7 +45,7 @@ cdef class Program:
     plain : bool
         Whether a step reads one array and gives one output each time, without masks.
     several : bool
-        Whether it reads or gives more arrays, each time, without masks.
+        Whether it reads or gives more arrays, or masks steps, each time.
     """
 
     cdef object __weakref__
@@ -55,7 +57,8 @@ cdef class Program:
     cdef bint is64, whole, releases
     cdef int typenum, busy
     cdef Ops ops  # it owns the memory that the operations point to
-    cdef object port_memory
+    cdef object port_memory, flags_memory
+    cdef unsigned char *flags      # of each row, 0: its step is masked
     cdef Py_ssize_t size                                   # of whole numbers
     cdef Py_ssize_t in_width, out_width, in_bytes, out_bytes
     cdef char *in_data
@@ -185,15 +188,51 @@ cdef class Program:
         return named
 
     cdef void run_several(self, Py_ssize_t n_in, Py_ssize_t n_out) noexcept nogil:
-        cdef Py_ssize_t k
+        cdef Py_ssize_t k, r, size
+        cdef bint masked = False
+        cdef Port *port
         for k in range(n_in):
-            memcpy(self.ports[k].buffer, self.ports[k].given, self.ports[k].bytes)
-        if self.is64:
-            gw_run_step(&self.p64, table64())
-        else:
-            gw_run_step(&self.p32, table32())
+            port = &self.ports[k]
+            memcpy(port.buffer, port.given, port.bytes)
+            if port.masks:
+                masked = self.mark(port)
+        if not (masked and self.rows == 1):  # a masked step of the only row does not exist
+            self.p32.active = self.p64.active = self.flags if masked else NULL
+            if self.is64:
+                gw_run_step(&self.p64, table64())
+            else:
+                gw_run_step(&self.p32, table32())
+            self.p32.active = self.p64.active = NULL
         for k in range(n_in, n_in + n_out):
-            memcpy(self.ports[k].given, self.ports[k].buffer, self.ports[k].bytes)
+            port = &self.ports[k]
+            memcpy(port.given, port.buffer, port.bytes)
+            if not (masked and port.zeroes):
+                continue
+            size = port.bytes // self.rows
+            for r in range(self.rows):
+                if not self.flags[r]:
+                    memset(<char *>port.given + r * size, 0, size)
+
+    cdef bint mark(self, Port *port) noexcept nogil:
+        """Set the flags of the rows; whether a step is masked."""
+        cdef Py_ssize_t r, j, width = port.width
+        cdef const double *x64 = <const double *>port.buffer
+        cdef const float *x32 = <const float *>port.buffer
+        cdef const cnp.npy_intp *numbers = <const cnp.npy_intp *>port.buffer
+        cdef bint masked = False, counts
+        for r in range(self.rows):
+            counts = False
+            if port.size:
+                counts = numbers[r] != <cnp.npy_intp>port.mask
+            elif self.is64:
+                for j in range(r * width, (r + 1) * width):
+                    counts = counts or x64[j] != port.mask
+            else:
+                for j in range(r * width, (r + 1) * width):
+                    counts = counts or x32[j] != <float>port.mask
+            self.flags[r] = counts
+            masked = masked or not counts
+        return masked
 
     cdef int port_axes(self, Port *port, x) noexcept:
         """`axes_of` for one of several inputs."""
@@ -338,11 +377,11 @@ cdef class Program:
         self.out_width = last.nbytes // last.dtype.itemsize // rows
         self.out_bytes = last.nbytes
         even = (
-            all(entry.mask is None for entry in plan.inputs)
-            and all(self.ops.buffers[entry.vector].dtype == self.dtype for entry in plan.outputs)
+            all(self.ops.buffers[entry.vector].dtype == self.dtype for entry in plan.outputs)
             and all(vector.first == 0 and vector.every == 1 for vector in plan.vectors)
         )
-        self.plain = even and len(plan.inputs) == len(plan.outputs) == 1
+        masks = any(entry.mask is not None for entry in plan.inputs)
+        self.plain = even and not masks and len(plan.inputs) == len(plan.outputs) == 1
         self.several = even and not self.plain
         if self.several:
             self.load_ports()
@@ -366,6 +405,12 @@ cdef class Program:
             self.ports[k].bytes = buffer.nbytes
             self.ports[k].width = plan.vectors[entry.vector].width
             self.ports[k].size = (getattr(entry, "size", None) or 0)
+            mask = getattr(entry, "mask", None)
+            self.ports[k].masks, self.ports[k].mask = mask is not None, mask or 0
+            vector = plan.vectors[entry.vector]
+            self.ports[k].zeroes = vector.role == "step" and vector.masked != "last"
+        self.flags_memory = np.zeros(self.rows, np.uint8)
+        self.flags = <unsigned char *>cnp.PyArray_DATA(self.flags_memory)
 
     @property
     def dtype(self):
