@@ -67,21 +67,24 @@ def test_classes_of_users_are_given_by_name():
 @pytest.mark.parametrize(
     "config, says",
     [
-        ({}, "lacks 'name'"),
+        ({}, "lacks 'class_name'"),
         (3, "not subscriptable"),
-        ({"name": "m", "layers": [], "input_layers": []}, "lacks 'seed'"),
-        (lambda: translator().get_config(), "Seq2Seq"),
+        ({"class_name": "Model", "name": "m", "layers": []}, "lacks 'inputs'"),
+        ({"name": "m", "layers": [], "input_layers": []}, "lacks 'class_name'"),
     ],
 )
 def test_what_describes_no_model_is_refused(config, says):
     with pytest.raises(ConfigError, match=says):
-        Model.from_config(config() if callable(config) else config)
+        Model.from_config(config)
 
 
 def test_a_row_of_layers_is_not_made_of_a_graph():
     with pytest.raises(ConfigError, match=r"describes a Model: call its from_config"):
         Sequential.from_config(graph().get_config())
     assert isinstance(Model.from_config(row().get_config()), Sequential)
+    with pytest.raises(ConfigError, match=r"describes a Seq2Seq: call its from_config"):
+        Sequential.from_config(translator().get_config())
+    assert isinstance(Model.from_config(translator().get_config()), Seq2Seq)
 
 
 def test_a_model_without_layers_has_no_configuration():

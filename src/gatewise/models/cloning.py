@@ -7,16 +7,17 @@ from typing import Any
 from gatewise import checks
 from gatewise.attributes import _is_ours
 from gatewise.described import arguments_of
-from gatewise.errors import ConfigError, DTypeError
+from gatewise.errors import DTypeError
 from gatewise.utils import custom_object_scope
 
-from .architecture import architecture_of
+from .architecture import architecture_of, build_model
 from .graph import Model
-from .unbuilt import unbuilt_model
 
 
 def clone_model(model: Any, **others: Any) -> Any:
-    """Return a new model of the same layers, with new initial weights; it is not compiled.
+    """Return a new model of the same layers, with new initial weights.
+
+    It is not compiled, except for a Seq2Seq, which its constructor compiles.
 
     For a copy with the same weights call ``copy.deepcopy(model)``.
 
@@ -53,15 +54,8 @@ def clone_model(model: Any, **others: Any) -> Any:
     )
     if not isinstance(model, Model):
         raise DTypeError(f"clone_model: got {model!r:.80}; expected a Model or a Sequential")
-    if hasattr(model, "_architecture"):
-        raise ConfigError(
-            f"clone_model: a {type(model).__name__} is made with its arguments; make a new one, or"
-            " copy.deepcopy(model)"
-        )
     with custom_object_scope(_classes_of(model)):
-        made = unbuilt_model(architecture_of(model))
-    made._make_parameters()
-    return made
+        return build_model(architecture_of(model))
 
 
 def _classes_of(model: Any) -> dict[str, Any]:

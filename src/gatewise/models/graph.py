@@ -10,6 +10,7 @@ from gatewise.layers import Symbol
 from gatewise.layers.symbol import Node
 from gatewise.transaction import Transaction
 
+from .architecture import described, described_graph, read_graph
 from .graph_network import GraphNetwork
 from .shared_buffer import host_of, is_bound
 from .symbolic import Symbolic
@@ -18,14 +19,16 @@ from .trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
-    from gatewise._typing import Shape
+    from gatewise._typing import Config, Shape
     from gatewise.layers import Layer
 
 # Methods that subclasses of Keras's Model override.
 _KERAS_HOOKS = ("call", "train_step", "test_step", "predict_step", "compute_loss")
 
 
+@described
 class Model(Symbolic, GraphNetwork, Trainer):
     """A model of layers between inputs and outputs, which may branch and join.
 
@@ -117,6 +120,19 @@ class Model(Symbolic, GraphNetwork, Trainer):
                 self._set_dtype(layer._dtype_given)
             self._dtypes[layer._dtype_given] += 1
         self._set_graph(graph)
+
+    def _architecture(self) -> Config:
+        return described_graph(self)
+
+    @classmethod
+    def _from_architecture(cls, description: Config) -> Self:
+        inputs, outputs, made = read_graph(description)
+        model = cls.__new__(cls)
+        model._begin(inputs, outputs, description["name"], description["seed"])
+        unused = [layer.name for layer in made if layer not in model._layers]
+        if unused:
+            raise ConfigError(f"no output depends on layer {unused[0]!r}")
+        return model
 
     def _refuse_equal_names(self) -> None:
         names: set[str] = set()

@@ -11,11 +11,9 @@ from gatewise.memory import names_memory
 from gatewise.training import losses, metrics, optimizers
 from gatewise.utils import custom_object_scope
 
-from .architecture import build_layers, file_layers
+from .architecture import file_layers, unbuilt_model, weight_shapes
 from .restoring import check_names, file_errors, restore_optimizer, restore_states, take_run
-from .seq2seq import Seq2Seq
 from .sequential import Sequential
-from .unbuilt import build_graph
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, PathLike
@@ -108,17 +106,9 @@ def model_of(tensors: dict[str, Array], header: dict[str, Any]) -> Sequential:
     Call it inside :func:`gatewise.models.restoring.file_errors`: whatever it raises is a fault of
     the file.
     """
-    architecture = header["architecture"]
-    shapes = {name: array.shape for name, array in tensors.items() if name.startswith("weights/")}
-    model: Any
-    if architecture["class_name"] == "Seq2Seq":
-        model = Seq2Seq._from_architecture(architecture, shapes)
-    elif architecture["class_name"] == "Model":
-        model = build_graph(architecture, shapes)
-    else:
-        model = Sequential(
-            build_layers(architecture, shapes), name=architecture["name"], seed=architecture["seed"]
-        )
+    model = unbuilt_model(header["architecture"])
+    _refuse_other_shapes(model, tensors)
+    model._make_parameters()
     run = take_run(header, tensors)
     names = [layer.name for layer in file_layers(model)]
     check_names(model, names, header, tensors)
@@ -129,6 +119,22 @@ def model_of(tensors: dict[str, Array], header: dict[str, Any]) -> Sequential:
     model._states_loaded()
     model._training_run = run
     return model
+
+
+def _refuse_other_shapes(model: Sequential, tensors: dict[str, Array]) -> None:
+    """Refuse weights in a file that are not those of its architecture, before memory is taken."""
+    shapes = {name: array.shape for name, array in tensors.items() if name.startswith("weights/")}
+    expected = weight_shapes(model)
+    if shapes != expected:
+        wrong = min(
+            name
+            for name in expected.keys() | shapes.keys()
+            if expected.get(name) != shapes.get(name)
+        )
+        raise CheckpointError(
+            f"{wrong} has shape {shapes.get(wrong)} in the file; the architecture asks for "
+            f"{expected.get(wrong)}"
+        )
 
 
 def _set_weights(model: Sequential, tensors: dict[str, Array]) -> None:

@@ -11,7 +11,7 @@ from gatewise.layers.registry import register
 from gatewise.layers.wrappers import Container
 from gatewise.training.places import refuse_unordered
 
-from .architecture import architecture_of
+from .architecture import architecture_of, unbuilt_model
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from gatewise.layers.specs import ParameterSpec
     from gatewise.layers.tape import Batch, Tape
     from gatewise.sharing import WeightsGuard
-
-
-# What makes a model of a description: models/unbuilt.py, which stands on this module.
-UNBUILT: dict[str, Any] = {}
 
 
 class ModelLayer(Container):
@@ -312,7 +308,7 @@ class ModelLayer(Container):
 
     @classmethod
     def from_config(cls, config: Config) -> Self:
-        return UNBUILT["model"](config["model"])._make_layer()
+        return unbuilt_model(config["model"])._make_layer()
 
 
 register(ModelLayer)

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gatewise import checks
-from gatewise.errors import CheckpointError, ConfigError, ShapeError
+from gatewise.errors import ConfigError, ShapeError
 from gatewise.layers import Input
 from gatewise.layers.encoder_decoder import EncoderDecoder
-from gatewise.layers.registry import layer_config
 from gatewise.memory import names_memory
 from gatewise.training import losses, optimizers
 
+from .architecture import described, described_layers
 from .decoding import Options, decode
 from .graph import Model
 from .tokens import padded, token_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Self
 
     from gatewise._typing import Array, Config, PathLike, Shape
     from gatewise.training.callbacks import Callback, History
@@ -39,6 +40,7 @@ _OPTIONS = (
 )
 
 
+@described
 class Seq2Seq(Model):
     """A model that writes a sequence of tokens for a sequence of tokens: a translation.
 
@@ -128,14 +130,27 @@ class Seq2Seq(Model):
         layer = EncoderDecoder(
             source_size, target_size, name="encoder_decoder", dtype=dtype, **given
         )
+        self._begin_with(layer, start, end, label_smoothing, name, seed)
+        self._make_parameters()
+
+    def _begin_with(
+        self,
+        layer: EncoderDecoder,
+        start: int,
+        end: int,
+        label_smoothing: float,
+        name: str | None,
+        seed: int | None,
+    ) -> None:
+        """Become the model of a layer, compiled; the parameters are not made yet."""
         for what, token in {"start": start, "end": end}.items():
-            checks.whole_number(token, what, 0, target_size - 1)
+            checks.whole_number(token, what, 0, layer.target_size - 1)
         if start == end:
             raise ConfigError(f"start and end are both {start}; expected two different tokens")
         self._start, self._end = int(start), int(end)
         self._label_smoothing = checks.fraction(label_smoothing, "label_smoothing")
         inputs = [Input((None,), name=which) for which in ("target", "source")]
-        super().__init__(inputs, layer(inputs), name, seed)
+        self._begin(inputs, layer(inputs), name, seed)
         loss = losses.SparseCategoricalCrossentropy(label_smoothing=label_smoothing)
         self.compile(optimizers.Adam(), loss)
 
@@ -528,47 +543,29 @@ class Seq2Seq(Model):
     # ---- saving
 
     def _architecture(self) -> Config:
-        """Return the description of the model for a file."""
-        parts = self._layer._parts.items()
         return {
-            "class_name": "Seq2Seq",
-            "name": self.name,
-            "seed": self.seed,
-            "dtype": self.dtype,
             "start": self._start,
             "end": self._end,
             "label_smoothing": self._label_smoothing,
-            "layers": [layer_config(self._layer)],
-            "trainable": {path: part.trainable for path, part in parts},
+            "layers": described_layers(self),
+            "trainable": {path: part.trainable for path, part in self._layer._parts.items()},
         }
 
     @classmethod
-    def _described_by(cls, config: Config) -> Seq2Seq:
-        return cls._from_architecture(config, None)
-
-    def _make_parameters(self) -> None:
-        if not self.built:
-            super()._make_parameters()
-
-    @classmethod
-    def _from_architecture(
-        cls, architecture: Config, shapes: dict[str, tuple[int, ...]] | None
-    ) -> Seq2Seq:
-        """Make the model of a description; shapes are checked before memory is taken, if known."""
-        (entry,) = architecture["layers"]
-        arguments = {name: entry["config"][name] for name in ("source_size", "target_size")}
-        arguments |= {name: entry["config"][name] for name in _OPTIONS}
-        probe = EncoderDecoder(**arguments, name="encoder_decoder")
-        probe._describe((None, None))
-        expected = {f"weights/{probe.name}/{spec.name}": spec.shape for spec in probe._specs}
-        if shapes not in (None, expected):
-            raise CheckpointError(
-                "the weights in the file do not have the names and shapes that its architecture"
-                " asks for"
-            )
-        names = ("name", "seed", "start", "end", "label_smoothing")
-        given = {name: architecture[name] for name in names}
-        model = cls(**arguments, **given, dtype=entry["config"]["dtype"])
+    def _from_architecture(cls, description: Config) -> Self:
+        (entry,) = description["layers"]
+        arguments = {
+            name: entry["config"][name]
+            for name in ("source_size", "target_size", "dtype", *_OPTIONS)
+        }
+        model = cls.__new__(cls)
+        model._begin_with(
+            EncoderDecoder(**arguments, name="encoder_decoder"),
+            **{
+                name: description[name]
+                for name in ("start", "end", "label_smoothing", "name", "seed")
+            },
+        )
         for path, part in model._layer._parts.items():
-            part.trainable = architecture["trainable"][path]
+            part.trainable = description["trainable"][path]
         return model

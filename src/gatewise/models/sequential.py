@@ -12,6 +12,7 @@ from gatewise.layers.symbol import connect
 from gatewise.memory import names_memory
 from gatewise.transaction import Transaction
 
+from .architecture import described, described_layers, layers_of
 from .graph import Model
 from .straight import Straight
 from .symbolic import Symbolic
@@ -19,10 +20,12 @@ from .trainer import Trainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Self
 
-    from gatewise._typing import Array
+    from gatewise._typing import Array, Config
 
 
+@described
 class Sequential(Symbolic, Straight, Trainer):
     """A model of layers in order, each of which reads the output of the one before it.
 
@@ -75,6 +78,23 @@ class Sequential(Symbolic, Straight, Trainer):
     def _make_parameters(self) -> None:
         if self._layers and self._input is not None:
             self.build((None, *self._input))
+
+    def _architecture(self) -> Config:
+        shape = self.input_shape
+        return {
+            "input_shape": None if shape is None else list(shape[1:]),
+            "layers": described_layers(self),
+        }
+
+    @classmethod
+    def _from_architecture(cls, description: Config) -> Self:
+        model = cls(name=description["name"], seed=description["seed"])
+        shape = description["input_shape"]
+        if shape is not None:
+            model._append(_layer_of(Input(shape, dtype=description["dtype"])))
+        for layer in layers_of(description):
+            model._append(layer)
+        return model
 
     def _release(self, layers: Sequence[object]) -> None:
         """The layers of a model that could not be made are free for another try."""

@@ -6,10 +6,10 @@ import abc
 from typing import TYPE_CHECKING, Any
 
 from gatewise.configuration import custom_object_scope
-from gatewise.errors import ConfigError, GatewiseError, SizeError
+from gatewise.errors import ConfigError
 
-from .architecture import architecture_of
-from .nested import UNBUILT, ModelLayer
+from .architecture import architecture_of, build_model
+from .nested import ModelLayer
 from .shared_buffer import SharedBuffer
 
 if TYPE_CHECKING:
@@ -98,24 +98,20 @@ class Symbolic(SharedBuffer):
         >>> Model.from_config(model.get_config()).count_params()
         8
         """
-        try:
-            with custom_object_scope(custom_objects or {}):
-                model = cls._described_by(config)
-                model._make_parameters()
-        except SizeError:
-            raise
-        except KeyError as error:
-            raise ConfigError(f"config describes no model: it lacks {error}") from error
-        except (GatewiseError, TypeError, ValueError, AttributeError) as error:
-            raise ConfigError(f"config describes no model: {error!s:.500}") from error
+        with custom_object_scope(custom_objects or {}):
+            model = build_model(config)
         if not isinstance(model, cls):
             raise ConfigError(f"config describes a {type(model).__name__}: call its from_config")
         return model
 
+    @abc.abstractmethod
+    def _architecture(self) -> Config:
+        """Return what the description has besides name, seed and dtype."""
+
     @classmethod
-    def _described_by(cls, config: Config) -> Any:
+    @abc.abstractmethod
+    def _from_architecture(cls, description: Config) -> Self:
         """Return the model of a description, without parameters."""
-        return UNBUILT["model"](config)
 
     @abc.abstractmethod
     def _make_parameters(self) -> None:
