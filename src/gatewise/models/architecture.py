@@ -213,8 +213,19 @@ def described_layers(model: Any) -> list[dict[str, Any]]:
 
 
 def layers_of(description: dict[str, Any]) -> list[Layer]:
-    """Return the layers of a description, which are not built."""
-    return [layer_from_config(entry, "a layer") for entry in description["layers"]]
+    """Return the layers of a description, which are not built.
+
+    Raises
+    ------
+    ConfigError
+        It has no list of layers, or a class is not known.
+    """
+    entries = description["layers"]
+    if not isinstance(entries, list | tuple):
+        raise ConfigError(
+            f"the architecture has no layers: a list is expected, not {entries!r:.80}"
+        )
+    return [layer_from_config(entry, "a layer") for entry in entries]
 
 
 def described_graph(model: Any) -> dict[str, Any]:
