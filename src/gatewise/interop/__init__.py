@@ -1,1 +1,4 @@
-"""Models for other programs."""
+"""Models and weights from and for other programs: PyTorch, Keras, ONNX, and C.
+
+Their modules load on first use, and need none of these frameworks.
+"""
