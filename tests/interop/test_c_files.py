@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gatewise import Model, Sequential, layers
-from gatewise.errors import CheckpointError, ConfigError, DTypeError, StateError
+from gatewise.errors import CheckpointError, ConfigError, DTypeError, NonFiniteError, StateError
 from gatewise.interop.c.identifiers import identifier, prefix_of
 
 from .c_programs import (
@@ -82,6 +82,8 @@ def test_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match=r"cannot make the folder '.*file': File exists"):
         model.export_c(tmp_path / "file")
+    with pytest.raises(CheckpointError, match="cannot make the folder .*null byte"):
+        model.export_c("a\0b")
     with pytest.raises(DTypeError, match="path is a int"):
         model.export_c(3)
     (tmp_path / "net.c").mkdir()
@@ -111,8 +113,18 @@ def test_float64(tmp_path):
         model.export_c(tmp_path)
 
 
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+@pytest.mark.parametrize("options", [{}, {"layer_normalization": True}])
+def test_biases_whose_sum_is_beyond_float32(options, weights, tmp_path):
+    model = sequential(layers.GRU(3, name="wide", **options))
+    model.set_weights([np.full_like(array, 3.4e38) for array in model.get_weights()])
+    with pytest.raises(NonFiniteError, match="weights wide_bias hold inf"):
+        model.export_c(tmp_path / "out", weights)
+    assert not (tmp_path / "out").exists()
+
+
 def test_unbuilt(tmp_path):
-    with pytest.raises(StateError, match="not built"):
+    with pytest.raises(StateError, match="export_c: the model is not built"):
         Sequential([layers.GRU(3)]).export_c(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """What streams are given: bad steps are refused and the state stays; out; memory; threads."""
 
+import re
 import threading
 import time
 import tracemalloc
@@ -107,6 +108,30 @@ def test_an_out_that_does_not_fit_is_refused_and_the_state_stays(model):
             stream.step(np.ones(3, "f"), out=out)
     for name, array in stream.state.items():
         np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("features", [1, 3])
+def test_a_number_that_is_not_finite_is_named_by_its_index_in_what_was_given(features, single):
+    model = Sequential([layers.Input((None, features)), layers.LSTM(2)])
+    rows = 1 if single else 2
+    stream = model.stream(rows)
+    step, block = np.ones((rows, features), "f"), np.ones((rows, 4, features), "f")
+    step[-1, -1] = block[-1, 2, -1] = np.nan
+    for call, x in ((stream.step, step), (stream.process, block)):
+        given = [x[0], x] if single else [x]
+        given += [np.asfortranarray(each) for each in given]
+        given += [each[..., 0] for each in given if features == 1]
+        for each in given:
+            index = tuple(int(axis[0]) for axis in np.nonzero(np.isnan(np.atleast_1d(each))))
+            index = index if each.ndim else ()
+            with pytest.raises(NonFiniteError, match=re.escape(f"nan at index {index};")):
+                call(each)
+
+
+def test_a_dict_without_arrays(model):
+    with pytest.raises(ConfigError, match="out has no arrays; model 'tone' has"):
+        model.stream().step(np.ones(3, "f"), out={})
 
 
 def test_a_new_array_belongs_to_the_caller(model):

@@ -11,6 +11,7 @@ import pytest
 
 from gatewise import Model, Sequential, layers
 from gatewise.errors import ConfigError, DTypeError, NonFiniteError, ShapeError, StateError
+from gatewise.models import Stream
 
 STEPS = 13
 
@@ -209,6 +210,16 @@ def test_another_architecture_is_refused_without_losing_the_state(x):
     grown.add(layers.Dense(2))
     with pytest.raises(ConfigError, match="operations are cell, dense"):
         stream.refresh()
+
+
+@pytest.mark.parametrize("other", [None, "a name", layers.LSTM(3), np.ones(3)])
+def test_what_is_no_model_is_refused(other):
+    model = Sequential([layers.Input((None, 3)), layers.LSTM(5)])
+    with pytest.raises(ConfigError, match="expected a Sequential or a Model"):
+        Stream(other)
+    if other is not None:
+        with pytest.raises(ConfigError, match="expected a Sequential or a Model"):
+            model.stream().refresh(other)
 
 
 def test_streams_of_one_model_share_their_weights():

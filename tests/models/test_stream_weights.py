@@ -133,6 +133,15 @@ def test_int8_is_refused_where_an_outlier_leaves_no_digits():
     model.stream(weights="bfloat16")
 
 
+@pytest.mark.parametrize("name", CELLS)
+def test_weights_at_the_end_of_float32(name):
+    model = model_of(CELLS[name]())
+    model.set_weights([np.full_like(array, 3.4e38) for array in model.get_weights()])
+    with pytest.raises(ConfigError, match=r"rounds beyond the largest bfloat16.*weights='float32'"):
+        model.stream(weights="bfloat16")
+    model.stream(weights="int8")  # a sum of two biases is infinite without a warning
+
+
 def test_other_types_are_refused():
     model = model_of(layers.LSTM(4))
     for weights in ("float16", 8, "float64"):

@@ -66,4 +66,5 @@ class ExportsC:
         from gatewise.interop.c.export import check_weights, export
 
         check_weights(weights)
+        self._need_built("export_c")
         return export(step_plan(self), folder, weights)

@@ -467,6 +467,8 @@ _last: weakref.WeakKeyDictionary[Any, dict[str, weakref.ref[Prepared]]] = (
 
 def _prepared_for(model: Any, weights: str | None) -> Prepared:
     """Return the plan and packed weights of a model, those of an older stream if they are equal."""
+    if not isinstance(model, MakesStreams):
+        raise ConfigError(f"model is a {type(model).__name__}; expected a Sequential or a Model")
     plan = step_plan(model)
     kind = storage_of(plan, weights)
     made = _last.setdefault(model, {})

@@ -91,7 +91,7 @@ class StreamInputs(Guarded, Program):
             array = checks.whole_array(x, name, expects).astype(np.intp)
             shape: tuple[int, ...] = ()
         else:
-            array = checks.float_array(x, name, self._prepared.plan.dtype, convert=True)
+            array = given = checks.float_array(x, name, self._prepared.plan.dtype, convert=True)
             shape = (vector.width,)
             if vector.width == 1 and array.ndim in (axes, axes + 1) and array.shape[-1:] != (1,):
                 array = array[..., None]
@@ -101,7 +101,8 @@ class StreamInputs(Guarded, Program):
         if not (fits and array.ndim == 1 + axes + len(shape)):
             self._refuse_shape(x, name, shape, axes)
         if entry.size is None:
-            return checks.finite(np.ascontiguousarray(array), name), single
+            checks.finite(given, name)  # which names an index of what was given
+            return np.ascontiguousarray(array), single
         if array.size and not (array.min() >= 0 and array.max() < entry.size):
             wrong = array[(array < 0) | (array >= entry.size)][0]
             raise ShapeError(f"{name} holds {wrong}; {expects}")
@@ -231,7 +232,8 @@ def _parts_of(given: Any, names: list[str], what: str, model: str) -> list[Any]:
     if isinstance(given, dict):
         if set(given) != set(names):
             raise ConfigError(
-                f"{what} has {', '.join(map(str, given))}; model {model!r} has {', '.join(names)}"
+                f"{what} has {', '.join(map(str, given)) or 'no arrays'}; model {model!r} has"
+                f" {', '.join(names)}"
             )
         return [given[name] for name in names]
     if len(names) == 1:

@@ -59,12 +59,18 @@ def _check_rounding(matrix: Array, what: str, weights: str) -> None:
     if not np.isfinite(matrix).all():
         return  # a stream takes the weights as they are, as predict does
     share = lost(matrix, weights)
-    if not share <= MOST_LOST:
+    if share <= MOST_LOST:
+        return
+    if weights == "bfloat16":  # 8 bits lose less, so that one has become infinite
         raise ConfigError(
-            f"{what} would lose {share:.1%} of a unit's weights to {weights}, more than"
-            f" {MOST_LOST:.0%}: a few large ones leave no digits for the others; use"
-            " weights='bfloat16' or 'float32'"
+            f"{what} holds {np.abs(matrix).max():.3g}, which rounds beyond the largest bfloat16,"
+            " 3.39e+38; use weights='float32'"
         )
+    raise ConfigError(
+        f"{what} would lose {share:.1%} of a unit's weights to {weights}, more than"
+        f" {MOST_LOST:.0%}: a few large ones leave no digits for the others; use"
+        " weights='bfloat16' or 'float32'"
+    )
 
 
 def packs_of(plan: StepPlan, weights: str) -> list[Array | NarrowSums | None]:

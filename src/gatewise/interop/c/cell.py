@@ -45,6 +45,13 @@ class Cell:
         blocks = self.weights["kernel"].shape[1] if found is None else len(found)
         return np.zeros(blocks, np.float32) if found is None else found
 
+    def joint_bias(self) -> Array:
+        """The bias of a GRU, in which z and r have that of h as well: their sums are one."""
+        bias, inner = self.bias().copy(), self.bias("recurrent_bias")
+        with np.errstate(over="ignore"):  # the sheet refuses infinity, with the name of the array
+            bias[: 2 * self.units] += inner[: 2 * self.units]
+        return bias
+
     def clipped(self, x: str) -> str:
         """The sum of a gate within the cell's limit."""
         if not self.options.clip:

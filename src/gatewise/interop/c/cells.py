@@ -141,12 +141,12 @@ def _gru_after(cell: Cell) -> None:
     sheet, op, n = cell.sheet, cell.op, cell.units
     split = cell.options.candidate == "split"
     w, u = cell.weights["kernel"], cell.weights["recurrent_kernel"]
-    b, b_h = cell.bias(), cell.bias("recurrent_bias")
+    b, b_h = cell.joint_bias(), cell.bias("recurrent_bias")
     turned = np.ascontiguousarray(np.roll(w, n, axis=1))  # n z r
     kernel = sheet.matrix("kernel", turned, f"({op.inputs}, 3 * {n}), of n z r")
     recurrent_kernel = sheet.matrix("recurrent_kernel", u, f"({n}, 3 * {n}), of z r q")
     z = sheet.scratch(4 * n)
-    bias = sheet.bias(np.concatenate([b[2 * n :], b[: 2 * n] + b_h[: 2 * n], b_h[2 * n :]]))
+    bias = sheet.bias(np.concatenate([b[2 * n :], b[: 2 * n], b_h[2 * n :]]))
     sheet.put(f"float *sums = {z}; /* n z r q */")
     sheet.start_sums("sums", bias, 4 * n)
     sheet.put(kernel.add("x", "sums"), recurrent_kernel.add(cell.h, f"sums + {n}"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gatewise import checks
-from gatewise.checkpoint.files import path_text, replace_file
+from gatewise.checkpoint.files import failure, path_text, replace_file
 from gatewise.errors import CheckpointError, ConfigError, did_you_mean
 
 from . import files
@@ -105,10 +105,8 @@ def _checked_source(program: Program) -> Any:
 def _make(place: Path) -> None:
     try:
         os.makedirs(place, exist_ok=True)
-    except OSError as error:
-        raise CheckpointError(
-            f"cannot make the folder {str(place)!r}: {error.strerror or error}"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        raise failure(f"cannot make the folder {str(place)!r}", error) from error
 
 
 def _refuse_foreign(path: Path) -> None:

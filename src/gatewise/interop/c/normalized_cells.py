@@ -39,11 +39,7 @@ class _Sums:
         )
         gain = sheet.constant("input_gain", cell.weights["input_gain"], "")
         self.gain = sheet.constant("recurrent_gain", cell.weights["recurrent_gain"], "")
-        bias = cell.bias()
-        if "recurrent_bias" in cell.weights and cell.weights["recurrent_bias"] is not None:
-            bias = bias.copy()
-            bias[: 2 * n] += cell.weights["recurrent_bias"][: 2 * n]
-        bias_name = sheet.bias(bias)
+        bias_name = sheet.bias(cell.joint_bias())
         sheet.put(
             f"float *z = {sheet.scratch(2 * columns)}; /* x W, {gates} */",
             f"float *u = z + {columns}; /* h U */",
