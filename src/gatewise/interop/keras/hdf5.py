@@ -19,6 +19,8 @@ from gatewise.checkpoint.layout import require_memory
 from gatewise.checkpoint.refusal import Refused, short
 from gatewise.errors import CheckpointError, MissingPackageError, SizeError
 
+from .hdf5_layout import check_layout, check_texts
+
 if TYPE_CHECKING:
     from gatewise._typing import Array, PathLike
 
@@ -76,10 +78,13 @@ class Group:
     ----------
     group : h5py.Group
         Of an open file.
+    content : bytes
+        Of the whole file.
     """
 
-    def __init__(self, group: Any) -> None:
+    def __init__(self, group: Any, content: bytes) -> None:
         self._group = group
+        self._content = content
         if len(group) > _MOST_MEMBERS:
             raise Refused(f"has a group of {len(group)} members")
 
@@ -105,7 +110,7 @@ class Group:
     def group(self, name: str) -> Group | None:
         """Return a group inside, by its path; None if there is none."""
         found = self._member(name)
-        return Group(found) if isinstance(found, h5py().Group) else None
+        return Group(found, self._content) if isinstance(found, h5py().Group) else None
 
     def text(self, name: str) -> str | None:
         """Return an attribute that is a text; None if there is none."""
@@ -139,9 +144,9 @@ class Group:
             described = attributes.get_id(name)
             count = math.prod(described.shape)
             size = count * described.dtype.itemsize
-            # Texts of any length lie elsewhere in the file, and several may be the same one.
-            if described.dtype.kind == "O" and count > 1:
-                size = count * self._group.file.id.get_filesize()
+            if described.dtype.kind == "O":  # texts of any length, which lie elsewhere in the file
+                check_texts(self._content, name)
+                size = (count - 1) * len(self._content)  # several may be the same one
             if size > _MOST_TEXT:
                 raise Refused(f"has attribute {short(name)} of {size} bytes")
             return attributes[name]
@@ -191,47 +196,6 @@ def _guarded(read: Any) -> Any:
         raise Refused(f"is damaged: {type(error).__name__}: {str(error)[:200]}") from None
 
 
-def check_layout(content: bytes) -> None:
-    """Refuse what the HDF5 library reads without end: heaps of texts whose objects do not fit.
-
-    Names of fields are those of the HDF5 file format specification, sections II.A and III.E.
-
-    Raises
-    ------
-    Refused
-        Sizes of the superblock or of an object in a global heap are not those that Keras writes.
-    """
-    # bytes of an offset and of a length: their place depends on the version
-    sizes = content[13:15] if content[8:9] in (b"\0", b"\1") else content[9:11]
-    if sizes != b"\x08\x08":
-        raise Refused("is damaged: its superblock has other sizes than h5py writes")
-    at = content.find(_HEAP)
-    while at >= 0:
-        _check_heap(content, at)
-        at = content.find(_HEAP, at + 1)
-
-
-_HEAP = b"GCOL\1"  # signature and version of a global heap
-
-
-def _check_heap(content: bytes, start: int) -> None:
-    size = int.from_bytes(content[start + 8 : start + 16], "little")
-    end = start + size
-    if end > len(content):
-        raise Refused("is damaged: a heap of texts is cut short")
-    at = start + 16
-    while at + 16 <= end:
-        index = int.from_bytes(content[at : at + 2], "little")
-        length = int.from_bytes(content[at + 8 : at + 16], "little")
-        if index == 0:  # free space, which reaches to the end and counts itself
-            if length == 0 or at + length > end:
-                raise Refused("is damaged: the free space of a heap of texts has a wrong size")
-            return
-        at += 16 + (length + 7) // 8 * 8
-        if at > end:
-            raise Refused("is damaged: a text reaches over the end of its heap")
-
-
 class opened:
     """Context manager: the root of an HDF5 file whose bytes are given."""
 
@@ -242,7 +206,7 @@ class opened:
         package = h5py()
         check_layout(self._content)
         self._file = _guarded(lambda: package.File(io.BytesIO(self._content), "r"))
-        return Group(self._file)
+        return Group(self._file, self._content)
 
     def __exit__(self, *raised: object) -> None:
         self._file.close()
