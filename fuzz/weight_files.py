@@ -6,9 +6,11 @@
 The mutator opens archives, changes what is in one entry, the pickle or the configuration for
 instance, and packs them again, so that nearly all inputs are archives. What goes wrong is written
 to fuzz/findings, one file for each place in the code, and fuzzing goes on; a time or memory limit
-of libFuzzer ends it.
+of libFuzzer ends it. The HDF5 library reads in a process of its own, once for each file: what is
+changed of Keras's files is their configuration.
 """
 
+import functools
 import io
 import os
 import random
@@ -27,16 +29,19 @@ FOLDER = "/dev/shm" if os.path.isdir("/dev/shm") else None  # no disk in the way
 with atheris.instrument_imports(include=["gatewise"]):
     from gatewise.errors import GatewiseError
     from gatewise.interop import keras, torch
+    from gatewise.interop.keras import hdf5
 
+hdf5._process = functools.lru_cache(hdf5._process)
 READERS = {"torch": torch.from_state_dict, "keras": keras.load_model}
-PATTERNS = {"torch": ["torch*.pt", "torch*.safetensors"], "keras": ["keras*.keras", "keras*.h5"]}
+PATTERNS = {"torch": ["torch*.pt", "torch*.safetensors"], "keras": ["keras*.keras"]}
 seen = set()
 
 
 def mutate(data, max_size, seed):
     """Another file: one entry of an archive changed, or the bytes."""
     draw = random.Random(seed)
-    if data[:4] != b"PK\3\4" or not draw.randrange(6):
+    archived = data[:4] == b"PK\3\4"
+    if KIND == "torch" and (not archived or not draw.randrange(6)):
         return atheris.Mutate(data, max_size)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -46,7 +51,10 @@ def mutate(data, max_size, seed):
     texts = [name for name in entries if name.endswith((".pkl", ".json"))]
     if not entries:
         return atheris.Mutate(data, max_size)
-    name = draw.choice(texts if texts and draw.randrange(4) else list(entries))
+    if not entries or (KIND == "keras" and not texts):
+        return atheris.Mutate(data, max_size)
+    others = list(entries) if KIND == "torch" else texts
+    name = draw.choice(texts if texts and draw.randrange(4) else others)
     entries[name] = atheris.Mutate(entries[name], len(entries[name]) + 500)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

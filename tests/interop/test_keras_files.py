@@ -330,8 +330,8 @@ def not_finite(group):
         (external_storage, "stored in another file"),
         (virtual, "stored in another file"),
         (compressed, "compressed"),
-        (huge, "of shape"),
-        (text, "of dtype"),
+        (huge, "larger than the file"),
+        (text, "has dtype"),
         (not_finite, "nan"),
     ],
 )
@@ -365,15 +365,8 @@ def test_archives_that_unpack_to_more_than_they_are(tmp_path):
         keras.load_model(tmp_path / "missing.keras")
 
 
-MUTATE = """
-import sys
-import numpy as np
-from gatewise import GatewiseError
-from gatewise.interop import keras
-source, path, count, seed = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-content = open(source, "rb").read()
-draw, refused = np.random.default_rng(seed), 0
-for _ in range(count):
+def mutated(content, draw):
+    """Bytes changed, removed or doubled."""
     data = bytearray(content)
     for _ in range(draw.integers(1, 6)):
         at, length = int(draw.integers(len(data))), int(draw.integers(1, 9))
@@ -383,25 +376,26 @@ for _ in range(count):
             del data[at : at + length]
         else:
             data[at:at] = data[at : at + length]
-    with open(path, "wb") as file:
-        file.write(data)
-    try:
-        keras.load_model(path)
-    except GatewiseError:
-        refused += 1
-print(refused)
-"""
+    return bytes(data)
 
 
 def check_mutations(name, count, tmp_path):
-    """In a process of its own: a fault of the HDF5 library would end it."""
-    path = tmp_path / f"m{Path(name).suffix}"
-    arguments = [str(FILES / name), str(path), str(count), "1"]
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", MUTATE, *arguments], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert 0 < int(done.stdout) <= count
+    """Each is refused or read, whatever becomes of the HDF5 library's process."""
+    path, content = tmp_path / f"m{Path(name).suffix}", (FILES / name).read_bytes()
+    draw, refused = np.random.default_rng(1), 0
+    for _ in range(count):
+        path.write_bytes(mutated(content, draw))
+        try:
+            keras.load_model(path)
+        except GatewiseError:
+            refused += 1
+    assert 0 < refused <= count
+
+
+def test_a_file_that_ends_the_process_of_the_hdf5_library():
+    """Found by fuzzing: the length of a text is damaged, and the library reads behind its end."""
+    with pytest.raises(CheckpointError, match="is damaged"):
+        keras.load_model(FILES / "keras_segmentation_fault.h5")
 
 
 NAMES = ["keras2_sequential.h5", "keras3_sequential.keras", "keras3_sequential.h5"]
@@ -410,10 +404,10 @@ NAMES = ["keras2_sequential.h5", "keras3_sequential.keras", "keras3_sequential.h
 @pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_some_mutations(name, tmp_path):
-    check_mutations(name, 300, tmp_path)
+    check_mutations(name, 25, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_many_mutations(name, tmp_path):
-    check_mutations(name, 10_000, tmp_path)
+    check_mutations(name, 1000, tmp_path)

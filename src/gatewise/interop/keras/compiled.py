@@ -12,11 +12,10 @@ from gatewise.errors import ConfigError, GatewiseError
 from gatewise.interop.moments import AdamState, set_adam_state
 from gatewise.training import losses, metrics, optimizers
 
-from .hdf5 import opened
-
 if TYPE_CHECKING:
     from .files import Content
     from .graphs import KerasModel
+    from .hdf5 import Tree
 
 # Options of Keras's optimizers that change nothing here.
 _WITHOUT_EFFECT = {
@@ -117,35 +116,29 @@ def _optimizer(value: Any) -> Any:
     return optimizers.get({"class_name": kind, "config": arguments})
 
 
-def _read_adam(found: KerasModel, content: bytes) -> None:
+def _read_adam(found: KerasModel, tree: Tree) -> None:
     """Give the optimizer what Adam has accumulated, if the file has it."""
-    model = found.model
-    with opened(content) as root:
-        group = root.group("optimizer/vars")
-        count = 0 if group is None else len(group.names())
-        if count <= 2 or group is None:  # not trained yet
-            return
-        trained = [
-            (layer, spec)
-            for layer in model._layers
-            for spec in layer._specs
-            if layer._is_trained(spec.name)
-        ]
-        each = 3 if model.optimizer.amsgrad else 2
-        if count != 2 + each * len(trained):
-            raise Refused(
-                f"has {count} arrays of its optimizer; Adam has {2 + each * len(trained)} for this"
-                " model"
-            )
-        iterations = int(group.array("0", ()))
-        slots: list[dict[Any, Any]] = [{}, {}, {}]
-        for number, (layer, spec) in enumerate(trained):
-            for slot in range(2):
-                place = 2 + 2 * number + slot
-                slots[slot][layer, spec.name] = group.array(str(place), spec.shape)
-            if each == 3:
-                place = 2 + 2 * len(trained) + number
-                slots[2][layer, spec.name] = group.array(str(place), spec.shape)
+    model, start = found.model, "optimizer/vars"
+    count = len(tree.names(start))
+    if count <= 2:  # not trained yet
+        return
+    trained = [
+        (layer, spec)
+        for layer in model._layers
+        for spec in layer._specs
+        if layer._is_trained(spec.name)
+    ]
+    each = 3 if model.optimizer.amsgrad else 2
+    if count != 2 + each * len(trained):
+        raise Refused(
+            f"has {count} arrays of its optimizer; Adam has {2 + each * len(trained)} here"
+        )
+    iterations = int(tree.array(f"{start}/0", ()))
+    slots: list[dict[Any, Any]] = [{}, {}, {}]
+    for number, (layer, spec) in enumerate(trained):
+        numbers = [2 + 2 * number, 3 + 2 * number, 2 + 2 * len(trained) + number]
+        for slot, place in zip(slots[:each], numbers):
+            slot[layer, spec.name] = tree.array(f"{start}/{place}", spec.shape)
     for held in slots:
         for array in held.values():
             checks.finite(np.asarray(array), "what the optimizer has accumulated")

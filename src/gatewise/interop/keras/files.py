@@ -14,7 +14,7 @@ from gatewise.checkpoint.refusal import Refused, short
 from gatewise.checkpoint.writing import replace_file
 from gatewise.errors import CheckpointError, GatewiseError, SizeError
 
-from .hdf5 import MAGIC, content_of, opened
+from .hdf5 import MAGIC, Tree, content_of
 from .layer_configs import json_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Content(NamedTuple):
 
     config: dict[str, Any] | None  # of the whole model; None: weights alone
     compiled: dict[str, Any] | None  # what it was compiled with
-    weights: bytes  # an HDF5 file
+    weights: Tree
     version: str  # of Keras
     legacy: bool  # whether weights are by names of layers, as in Keras 2
 
@@ -109,7 +109,8 @@ def _from_zip(content: bytes) -> Content:
         raise Refused("is damaged: its configuration is no dict")
     version = str(metadata.get("keras_version", "3"))
     compiled = config.get("compile_config")
-    return Content(config, compiled or None, parts["model.weights.h5"], version, legacy=False)
+    weights = Tree(parts["model.weights.h5"])
+    return Content(config, compiled or None, weights, version, legacy=False)
 
 
 def _entry(archive: zipfile.ZipFile, entries: Any, name: str, size: int) -> bytes:
@@ -128,27 +129,18 @@ def _entry(archive: zipfile.ZipFile, entries: Any, name: str, size: int) -> byte
 
 
 def _from_hdf5(content: bytes) -> Content:
-    with opened(content) as root:
-        version = root.text("keras_version") or "2"
-        text = root.text("model_config")
-        training = root.text("training_config")
-        group = root.group("model_weights")
-        if group is not None:
-            version = group.text("keras_version") or version
-        legacy = group is not None or bool(root.texts("layer_names"))
-        if (
-            not legacy
-            and root.group("layers") is None
-            and root.group("_layer_checkpoint_dependencies") is None
-        ):
-            raise Refused("is no file of Keras: it has neither layers nor layer_names")
+    tree = Tree(content)
+    group = "model_weights" if tree.has_group("model_weights") else ""
+    version = tree.text(group, "keras_version") or tree.text("", "keras_version") or "2"
+    legacy = bool(group) or bool(tree.texts("", "layer_names"))
+    if not legacy and not tree.has_group("layers"):
+        raise Refused("is no file of Keras: it has neither layers nor layer_names")
+    text, training = tree.text("", "model_config"), tree.text("", "training_config")
     config = None if text is None else json_text(text, "model_config")
     compiled = None if training is None else json_text(training, "training_config")
     if config is not None and not isinstance(config, dict):
         raise Refused("is damaged: its configuration is no dict")
-    if not legacy:
-        version = "3"
-    return Content(config, compiled, content, version, legacy)
+    return Content(config, compiled, tree, version if legacy else "3", legacy)
 
 
 def write_archive(path: PathLike, config: dict[str, Any], weights: bytes) -> None:

@@ -1,15 +1,15 @@
-"""HDF5 files of Keras, read without trust, with h5py.
+"""HDF5 files of Keras, read without trust.
 
-Nothing outside of the file is opened: links to other files, datasets that are stored in them and
-virtual datasets are refused. No dataset is read before its shape was compared with that of a
-parameter, and compressed ones are refused, so that a small file cannot fill the memory.
+The HDF5 library runs in a process of its own (`hdf5_process.py`), which may end; what it finds
+comes back as plain values and arrays.
 """
 
 from __future__ import annotations
 
-import io
-import math
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,14 +19,14 @@ from gatewise.checkpoint.layout import require_memory
 from gatewise.checkpoint.refusal import Refused, short
 from gatewise.errors import CheckpointError, MissingPackageError, SizeError
 
-from .hdf5_layout import check_layout, check_texts
+from .layer_configs import json_text
 
 if TYPE_CHECKING:
     from gatewise._typing import Array, PathLike
 
 MAGIC = b"\x89HDF\r\n\x1a\n"
-_MOST_TEXT = 100 * 2**20  # of an attribute: the configuration of a model
-_MOST_MEMBERS = 100_000
+_PROGRAM = Path(__file__).with_name("hdf5_process.py")
+_SECONDS = 300  # the process has limits of its own; this is for one that waits
 
 
 def h5py() -> Any:
@@ -71,142 +71,107 @@ def content_of(path: PathLike) -> bytes:
         raise failure(f"cannot read {path!r}", error) from error
 
 
-class Group:
-    """A group of an HDF5 file: its members by name, datasets with a known shape, attributes.
+class Tree:
+    """What an HDF5 file holds: attributes of groups, and arrays, by their paths.
 
     Parameters
     ----------
-    group : h5py.Group
-        Of an open file.
     content : bytes
-        Of the whole file.
+        Of the file.
+
+    Raises
+    ------
+    Refused
+        The HDF5 library cannot read it.
+    MissingPackageError
+        h5py is not installed.
     """
 
-    def __init__(self, group: Any, content: bytes) -> None:
-        self._group = group
-        self._content = content
-        if len(group) > _MOST_MEMBERS:
-            raise Refused(f"has a group of {len(group)} members")
+    def __init__(self, content: bytes) -> None:
+        h5py()
+        done = _process(content)
+        size = int.from_bytes(done[:8], "little")
+        header = json_text(done[8 : 8 + size], "what the HDF5 library read")
+        if "damaged" in header:
+            raise Refused(f"is damaged: {header['damaged']}")
+        self._groups: dict[str, dict[str, Any]] = header["groups"]
+        self._arrays: dict[str, dict[str, Any]] = header["arrays"]
+        self._numbers = memoryview(done)[8 + size :]
 
-    def names(self) -> list[str]:
-        """Return the names of the members."""
-        return [str(name) for name in _guarded(lambda: list(self._group))]
+    def has_group(self, path: str) -> bool:
+        """Return whether there is a group; "" is the root."""
+        return path in self._groups
 
-    def _member(self, name: str) -> Any:
-        package, group = h5py(), self._group
-        for part in name.split("/"):
-            link = _guarded(lambda group=group, part=part: group.get(part, getlink=True))
-            if link is None:
-                return None
-            if not isinstance(link, package.HardLink):
-                raise Refused(
-                    f"has a link to another place at {short(name)}, which is not followed"
-                )
-            group = _guarded(lambda group=group, part=part: group[part])
-            if not isinstance(group, package.Group):
-                break
-        return group
-
-    def group(self, name: str) -> Group | None:
-        """Return a group inside, by its path; None if there is none."""
-        found = self._member(name)
-        return Group(found, self._content) if isinstance(found, h5py().Group) else None
-
-    def text(self, name: str) -> str | None:
-        """Return an attribute that is a text; None if there is none."""
-        value = self._attribute(name)
-        if value is None or isinstance(value, str):
-            return value
-        if isinstance(value, bytes):
-            return value.decode("utf-8", "replace")
-        raise Refused(f"has attribute {short(name)} that is no text")
-
-    def texts(self, name: str) -> list[str]:
-        """Return an attribute that is a list of texts; Keras splits long ones into several."""
-        found = self._attribute(name)
-        if found is None:
-            parts: list[Any] = []
-            while (part := self._attribute(f"{name}{len(parts)}")) is not None:
-                parts.append(part)
-        else:
-            parts = [found]
+    def names(self, path: str) -> list[str]:
+        """Return the names of what a group has directly."""
+        start = f"{path}/" if path else ""
         return [
-            text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-            for part in parts
-            for text in np.ravel(part)
+            name.removeprefix(start)
+            for name in [*self._groups, *self._arrays]
+            if name and name.startswith(start) and "/" not in name.removeprefix(start)
         ]
 
-    def _attribute(self, name: str) -> Any:
-        def read() -> Any:
-            attributes = self._group.attrs
-            if name not in attributes:
-                return None
-            described = attributes.get_id(name)
-            count = math.prod(described.shape)
-            size = count * described.dtype.itemsize
-            if described.dtype.kind == "O":  # texts of any length, which lie elsewhere in the file
-                check_texts(self._content, name)
-                size = (count - 1) * len(self._content)  # several may be the same one
-            if size > _MOST_TEXT:
-                raise Refused(f"has attribute {short(name)} of {size} bytes")
-            return attributes[name]
+    def text(self, path: str, name: str) -> str | None:
+        """Return an attribute of a group; None if there is none."""
+        return self._groups.get(path, {}).get(name)
 
-        return _guarded(read)
+    def texts(self, path: str, name: str) -> list[str]:
+        """Return an attribute that is a list of texts; Keras splits long ones into several."""
+        attributes = self._groups.get(path, {})
+        if name in attributes:
+            return list(attributes[name])
+        found: list[str] = []
+        number = 0
+        while f"{name}{number}" in attributes:
+            found += attributes[f"{name}{number}"]
+            number += 1
+        return found
 
-    def shape(self, name: str) -> tuple[int, ...] | None:
-        """Return the shape of a dataset; None if there is none."""
-        found = self._member(name)
-        known = isinstance(found, h5py().Dataset) and found.shape is not None
-        return tuple(found.shape) if known else None
+    def has_array(self, path: str) -> bool:
+        """Return whether there is an array, or a link in the place of one."""
+        return path in self._arrays
 
-    def array(self, name: str, shape: tuple[int, ...]) -> Array:
-        """Return the numbers of a dataset of this shape.
+    def array(self, path: str, shape: tuple[int, ...]) -> Array:
+        """Return the numbers of an array of this shape.
 
         Raises
         ------
         Refused
             There is none, it has another shape, or it is stored in a way that Keras does not use.
         """
-        found = self._member(name)
-        if not isinstance(found, h5py().Dataset):
-            raise Refused(f"has no array {short(name)}")
-        if found.shape != shape:
+        entry = self._arrays.get(path)
+        if entry is None:
+            raise Refused(f"has no array {short(path)}")
+        if "refused" in entry:
+            raise Refused(f"has array {short(path)}, which {entry['refused']}")
+        if tuple(entry["shape"]) != shape:
             raise Refused(
-                f"has array {short(name)} of shape {found.shape}; the layer needs {shape}"
+                f"has {short(path)} of shape {tuple(entry['shape'])}; the layer needs {shape}"
             )
-        if found.dtype.kind not in "fiu" or found.dtype.itemsize > 8:
-            raise Refused(f"has array {short(name)} of dtype {found.dtype}")
-        properties = _guarded(found.id.get_create_plist)
-        if found.external or found.is_virtual or properties.get_nfilters():
-            raise Refused(
-                f"has array {short(name)} that is stored in another file, or compressed, which"
-                " Keras never does"
-            )
-        array = _guarded(lambda: found[()])
-        return np.asarray(array).astype(array.dtype.newbyteorder("="))
+        dtype = np.dtype(entry["dtype"])
+        count = int(np.prod(shape, dtype=np.int64))
+        found = np.frombuffer(self._numbers, dtype, count, entry["at"])
+        return found.reshape(shape).astype(dtype.newbyteorder("="))
 
 
-def _guarded(read: Any) -> Any:
-    """Return what a function returns; whatever h5py raises says that the file is damaged."""
+def _process(content: bytes) -> bytes:
+    """Return what the program writes for a file."""
+    if not sys.executable:
+        raise CheckpointError("files of Keras are read by another process of Python: none is known")
     try:
-        return read()
-    except (Refused, MemoryError):
-        raise
-    except Exception as error:
-        raise Refused(f"is damaged: {type(error).__name__}: {str(error)[:200]}") from None
-
-
-class opened:
-    """Context manager: the root of an HDF5 file whose bytes are given."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def __enter__(self) -> Group:
-        package = h5py()
-        check_layout(self._content)
-        self._file = _guarded(lambda: package.File(io.BytesIO(self._content), "r"))
-        return Group(self._file, self._content)
-
-    def __exit__(self, *raised: object) -> None:
-        self._file.close()
+        # -P: no module beside the program is imported in the place of one of Python's
+        done = subprocess.run(
+            [sys.executable, "-P", str(_PROGRAM)],
+            input=content,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Refused(f"is damaged: the HDF5 library has not read it in {_SECONDS} s") from None
+    if done.returncode or len(done.stdout) < 8:
+        raise Refused(
+            "is damaged, or too large: the process in which the HDF5 library read it has ended"
+            f" with status {done.returncode}"
+        )
+    return done.stdout

@@ -11,7 +11,7 @@ from gatewise import layers
 from gatewise.checkpoint.refusal import Refused, short
 from gatewise.transaction import Transaction, value_of
 
-from .hdf5 import Group, h5py, opened
+from .hdf5 import Tree, h5py
 from .weight_paths import places, unique_names
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from .graphs import KerasModel
 
 
-def read_weights(found: KerasModel, content: bytes, legacy: bool) -> None:
-    """Give a model the weights of an HDF5 file.
+def read_weights(found: KerasModel, tree: Tree, legacy: bool) -> None:
+    """Give a model the weights of a file.
 
     Raises
     ------
@@ -29,12 +29,7 @@ def read_weights(found: KerasModel, content: bytes, legacy: bool) -> None:
         The file is damaged, or its arrays are not those of the model.
     """
     model = found.model
-    with opened(content) as root:
-        if legacy:
-            group = root.group("model_weights") or root
-            arrays = _legacy(found, group)
-        else:
-            arrays = _by_path(found, root)
+    arrays = _legacy(found, tree) if legacy else _by_path(found, tree)
     with (
         model._guard.writing,
         Transaction(value_of(model._flat_weights, model._set_flat_weights)),
@@ -43,19 +38,19 @@ def read_weights(found: KerasModel, content: bytes, legacy: bool) -> None:
             layer.set_weights(own)
 
 
-def _by_path(found: KerasModel, root: Group) -> list[tuple[Any, list[Array]]]:
+def _by_path(found: KerasModel, tree: Tree) -> list[tuple[Any, list[Array]]]:
     by_layer: dict[Any, dict[str, Array]] = {}
     missing: dict[Any, str] = {}
-    for place in places(_renamed(found, root), found.inside):
+    for place in places(_renamed(found, tree), found.inside):
         path, layer, name = place
         if name in by_layer.get(layer, {}):
             continue
-        if root.shape(path) is None:
+        if not tree.has_array(path):
             # a model that is used twice is in the file once
             missing.setdefault(layer, path)
             continue
         shape = next(spec.shape for spec in layer._specs if spec.name == name)
-        by_layer.setdefault(layer, {})[name] = root.array(path, shape)
+        by_layer.setdefault(layer, {})[name] = tree.array(path, shape)
     for layer, path in missing.items():
         if len(by_layer.get(layer, {})) < len(layer._specs):
             raise Refused(
@@ -64,7 +59,7 @@ def _by_path(found: KerasModel, root: Group) -> list[tuple[Any, list[Array]]]:
     return [(layer, [own[spec.name] for spec in layer._specs]) for layer, own in by_layer.items()]
 
 
-def _renamed(found: KerasModel, root: Group) -> list[tuple[str, Any]]:
+def _renamed(found: KerasModel, tree: Tree) -> list[tuple[str, Any]]:
     """Return the entries of a model with the classes that the file's names are made of.
 
     An LSTM may be an RNN of an LSTMCell there. Then the names of layers, which a file has as
@@ -72,12 +67,12 @@ def _renamed(found: KerasModel, root: Group) -> list[tuple[str, Any]]:
     """
     names = unique_names([kind for kind, _ in found.entries])
     if all(
-        layer is None or not _has_weights(layer) or root.group(f"layers/{name}") is not None
+        layer is None or not _has_weights(layer) or tree.has_group(f"layers/{name}")
         for name, (_, layer) in zip(names, found.entries)
     ):
         return found.entries
     return [
-        ("RNN" if kind in ("LSTM", "GRU", "SimpleRNN") and _is_rnn(root, layer) else kind, layer)
+        ("RNN" if kind in ("LSTM", "GRU", "SimpleRNN") and _is_rnn(tree, layer) else kind, layer)
         for kind, layer in found.entries
     ]
 
@@ -86,27 +81,24 @@ def _has_weights(layer: Any) -> bool:
     return bool(getattr(layer, "_specs", True))
 
 
-def _is_rnn(root: Group, layer: Any) -> bool:
-    group = root.group("layers")
-    for name in [] if group is None else group.names():
-        if name == "rnn" or name.startswith("rnn_"):
-            own = root.group(f"layers/{name}/vars")
-            if own is not None and own.text("name") == layer.name:
-                return True
-    return False
+def _is_rnn(tree: Tree, layer: Any) -> bool:
+    return any(
+        tree.text(f"layers/{name}/vars", "name") == layer.name
+        for name in tree.names("layers")
+        if name == "rnn" or name.startswith("rnn_")
+    )
 
 
 # ---- Keras 2, and its form in Keras 3
 
 
-def _legacy(found: KerasModel, group: Group) -> list[tuple[Any, list[Array]]]:
-    names = group.texts("layer_names")
-    filled = []
-    for name in names:
-        inner = group.group(name)
-        weights = [] if inner is None else inner.texts("weight_names")
-        if inner is not None and weights:
-            filled.append((name, inner, weights))
+def _legacy(found: KerasModel, tree: Tree) -> list[tuple[Any, list[Array]]]:
+    start = "model_weights/" if tree.has_group("model_weights") else ""
+    filled = [
+        (name, weights)
+        for name in tree.texts(start.rstrip("/"), "layer_names")
+        if (weights := tree.texts(f"{start}{name}", "weight_names"))
+    ]
     own = [(kind, layer) for kind, layer in found.entries if layer is not None and _count(layer)]
     if len(filled) != len(own):
         raise Refused(
@@ -114,7 +106,7 @@ def _legacy(found: KerasModel, group: Group) -> list[tuple[Any, list[Array]]]:
             " model"
         )
     arrays: list[tuple[Any, list[Array]]] = []
-    for (kind, layer), (name, inner, weights) in zip(own, filled):
+    for (kind, layer), (name, weights) in zip(own, filled):
         targets = _targets(layer)
         if len(weights) != len(targets):
             raise Refused(
@@ -122,26 +114,28 @@ def _legacy(found: KerasModel, group: Group) -> list[tuple[Any, list[Array]]]:
             )
         by_layer: dict[Any, dict[str, Array]] = {}
         for (part, spec), path in zip(targets, weights):
-            by_layer.setdefault(part, {})[spec.name] = _legacy_array(kind, spec, inner, path)
+            by_layer.setdefault(part, {})[spec.name] = _legacy_array(
+                kind, spec, tree, f"{start}{name}/{path}"
+            )
         arrays += [
             (part, [given[spec.name] for spec in part._specs]) for part, given in by_layer.items()
         ]
     return arrays
 
 
-def _legacy_array(kind: str, spec: Any, group: Group, path: str) -> Array:
+def _legacy_array(kind: str, spec: Any, tree: Tree, path: str) -> Array:
     if kind in ("CuDNNLSTM", "CuDNNGRU"):
-        return _from_gpu(spec, group, path, 4 if kind == "CuDNNLSTM" else 3)
-    return group.array(path, spec.shape)
+        return _from_gpu(spec, tree, path, 4 if kind == "CuDNNLSTM" else 3)
+    return tree.array(path, spec.shape)
 
 
-def _from_gpu(spec: Any, group: Group, path: str, gates: int) -> Array:
+def _from_gpu(spec: Any, tree: Tree, path: str, gates: int) -> Array:
     """Return an array of a layer for GPUs: its matrices are transposed, gate by gate."""
     if spec.name == "bias":
         width = spec.shape[-1]
-        array = group.array(path, (2 * width,))
+        array = tree.array(path, (2 * width,))
         return array.reshape(2, width) if len(spec.shape) == 2 else array[:width] + array[width:]
-    array = group.array(path, spec.shape)
+    array = tree.array(path, spec.shape)
     blocks = np.split(array, gates, axis=1)
     if spec.name == "kernel":
         blocks = [block.T.reshape(block.shape, order="F") for block in blocks]
