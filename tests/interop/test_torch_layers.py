@@ -209,3 +209,28 @@ def test_no_straight_line():
         torch.from_state_dict(source)
     with pytest.raises(ConfigError, match=r"a conv2d, is no part"):
         torch.from_state_dict({"c.weight": np.zeros((2, 3, 4, 4), "f")})
+
+
+def test_names_of_a_new_state_dict():
+    parts = (layers.LSTM(4, return_sequences=True, name="a"), layers.LSTM(4, name="b"))
+    model = straight(*parts)
+    names = torch.state_dict(model, names={"a": "l0", "b": "l1"})
+    assert "weight_ih_l0" in names and "bias_hh_l1" in names
+    names = torch.state_dict(model, names={"a": "rnn.l0", "b": "rnn.l1"})
+    assert "rnn.weight_ih_l0" in names and "rnn.bias_hh_l1" in names
+    with pytest.raises(ConfigError, match="names has 'c', which is no layer with weights"):
+        torch.state_dict(model, names={"c": "x"})
+    with pytest.raises(ConfigError, match="names is a list"):
+        torch.state_dict(model, names=["a"])
+
+
+def test_normalisation_over_several_axes_is_no_linear():
+    source = {"n.weight": np.ones((6, 4), "f"), "n.bias": np.ones((6, 4), "f")}
+    with pytest.raises(CheckpointError, match="no module that is known"):
+        torch.from_state_dict(source)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("emb", "Embedding"), ("out", "Linear")])
+def test_a_matrix_alone(name, kind):
+    with pytest.warns(UserWarning, match=f"a matrix alone is taken as an? {kind}"):
+        torch.from_state_dict({f"{name}.weight": np.ones((6, 4), "f")})

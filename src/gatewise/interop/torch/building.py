@@ -122,6 +122,9 @@ def _without_matrices(modules: list[Module]) -> list[Module]:
         follows = _inputs(modules[1]) if len(modules) > 1 else None
         embeds = "emb" in module.path.lower() or (follows == width and follows != size)
         module.kind = "embedding" if number == 0 and embeds else "linear"
+        if len(modules) == 1:
+            kind = "an Embedding" if embeds else "a Linear without bias"
+            checks.warn(f"a matrix alone is taken as {kind}; its shape fits both", UserWarning)
     return modules
 
 

@@ -41,14 +41,14 @@ def matched(
     ShapeError
         A module does not have the shapes of its layer.
     """
+    if names is not None:
+        refuse_unknown(names, units)
     found: dict[int, Module] = {}
     left = {id(module): module for module in modules}
     for number, unit in enumerate(units):
         module = _named(unit, names, left) if names is not None else None
         if module is not None:
             found[number] = left.pop(id(module))
-    if names is not None:
-        _refuse_unknown(names, units)
     if len(units) != len(modules):
         raise ConfigError(
             f"the model has {len(units)} layers with weights ({_list(units)}), the state_dict"
@@ -75,11 +75,6 @@ def _list(things: list[Any]) -> str:
 
 
 def _named(unit: Unit, names: Any, left: dict[int, Module]) -> Module | None:
-    if not isinstance(names, Mapping):
-        raise ConfigError(
-            f"names is a {type(names).__name__}; expected a dict of names of layers to paths of"
-            " modules"
-        )
     if unit.name not in names:
         return None
     wanted = names[unit.name]
@@ -93,7 +88,19 @@ def _named(unit: Unit, names: Any, left: dict[int, Module]) -> Module | None:
     return same[0]
 
 
-def _refuse_unknown(names: Mapping[str, str], units: list[Unit]) -> None:
+def refuse_unknown(names: Any, units: list[Unit]) -> None:
+    """Refuse names of layers that are none.
+
+    Raises
+    ------
+    ConfigError
+        A name is not that of a layer with weights, or `names` is no mapping.
+    """
+    if not isinstance(names, Mapping):
+        raise ConfigError(
+            f"names is a {type(names).__name__}; expected a dict of names of layers to paths of"
+            " modules"
+        )
     known = {unit.name for unit in units}
     for name in names:
         if name not in known:

@@ -106,7 +106,8 @@ def _kind_of(path: str, shapes: dict[str, tuple[int, ...]]) -> str:
         return "attention"
     if names & _NORM:
         return "batch_norm"
-    if weight is not None and names <= {"weight", "bias"}:
+    bias = shapes.get("bias", (0,))
+    if weight is not None and names <= {"weight", "bias"} and len(bias) == 1:
         kinds = {1: "layer_norm", 2: "linear" if "bias" in names else "matrix"}
         kinds |= {3: "conv1d", 4: "conv2d"}
         if len(weight) in kinds:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from gatewise.memory import names_memory
 from gatewise.models import Sequential
 
 from .flattening import flattened_shapes, rows_to_torch
-from .matching import matched
+from .matching import matched, refuse_unknown
 from .modules import modules_of
 from .sources import tensors_of
 from .units import Unit, units_of
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gatewise._typing import Array
+
+
+# "lstm.l1" is the second layer of the module "lstm", "l1" that of a module that is the whole.
+_LAYER = re.compile(r"(?:(.+)\.)?l(\d+)")
 
 
 class TorchArray(np.ndarray):
@@ -90,6 +95,7 @@ def state_dict(
     found: dict[str, Array] = {}
     with model.unchanged():
         if like is None:
+            refuse_unknown(names or {}, units)
             for unit in units:
                 tensors = _tensors_of(unit, flattened, {"in_proj_weight"})
                 found |= {
@@ -117,9 +123,8 @@ def _full_name(unit: Unit, name: str, names: Mapping[str, str]) -> str:
     path = names.get(unit.name, unit.name.replace("/", "."))
     if unit.kind not in ("lstm", "gru", "rnn"):
         return f"{path}.{name}".lstrip(".")
-    head, _, last = path.rpartition(".l")
     number = 0
-    if head and last.isdecimal():
-        path, number = head, int(last)
+    if found := _LAYER.fullmatch(path):
+        path, number = found[1] or "", int(found[2])
     base = name.removesuffix("_reverse")
     return f"{path}.{base}_l{number}{name[len(base) :]}".lstrip(".")
