@@ -6,6 +6,7 @@ from rivals import installed
 from seeds import generator
 
 from gatewise import Input, Model, Sequential, layers, optimizers
+from gatewise.errors import ConfigError
 from gatewise.interop import keras as interop
 
 from .keras_process import WITH_KERAS, ask_keras
@@ -203,7 +204,8 @@ cases, given = json.load(open(sys.argv[1])), np.load(sys.argv[2])
 model = keras.Sequential(
     [keras.Input((6, 4)), keras.layers.LSTM(5), keras.layers.Dense(1)]
 )
-model.compile(keras.optimizers.Adam(0.01, amsgrad=cases["amsgrad"]), "mse")
+rate = keras.optimizers.schedules.ExponentialDecay(0.02, 5, 0.9) if cases["schedule"] else 0.01
+model.compile(keras.optimizers.Adam(rate, amsgrad=cases["amsgrad"]), "mse")
 step = lambda: float(model.train_on_batch(given["x"], given["y"]))
 for _ in range(4):
     step()
@@ -212,17 +214,61 @@ np.savez(sys.argv[3], losses=[step() for _ in range(10)])
 """
 
 
-@pytest.mark.parametrize("amsgrad", [False, True])
-def test_training_goes_on(amsgrad, tmp_path):
+@pytest.mark.parametrize(("amsgrad", "schedule"), [(False, False), (True, False), (False, True)])
+def test_training_goes_on(amsgrad, schedule, tmp_path):
     """The losses after loading are those of Keras."""
     rng = generator(44)
     given = {
         "x": rng.normal(size=(16, 6, 4)).astype("float32"),
         "y": rng.normal(size=(16, 1)).astype("float32"),
     }
-    cases = {"amsgrad": amsgrad, "folder": str(tmp_path)}
+    cases = {"amsgrad": amsgrad, "schedule": schedule, "folder": str(tmp_path)}
     theirs = ask_keras(TRAIN, cases, given, tmp_path)
     model = interop.load_model(tmp_path / "trained.keras")
     assert isinstance(model.optimizer, optimizers.Adam) and model.optimizer.iterations == 4
     ours = [model.train_on_batch(given["x"], given["y"]) for _ in range(10)]
     np.testing.assert_allclose(ours, theirs["losses"], rtol=1e-4)
+
+
+MASKED = """
+import json, os, sys
+import numpy as np
+import keras
+
+cases, given, k = json.load(open(sys.argv[1])), np.load(sys.argv[2]), keras.layers
+tokens, target, x = keras.Input((6,)), keras.Input((6,)), keras.Input((6, 4))
+y = k.Bidirectional(k.LSTM(5, return_sequences=True))(k.Embedding(9, 4, mask_zero=True)(tokens))
+_, *states = k.LSTM(3, return_state=True)(k.TimeDistributed(k.Dense(3))(k.Dropout(0.1)(y)))
+decoded = k.LSTM(3, return_sequences=True)(k.Embedding(9, 2)(target), initial_state=states)
+models = {
+    "decoder": keras.Model([tokens, target], k.Dense(2)(decoded)),
+    "masking": keras.Model(x, k.GRU(2)(k.Masking(-1.0)(x))),
+    "foreign": keras.Model([tokens, x], k.GRU(2)(x, mask=keras.ops.not_equal(tokens, 0))),
+}
+found = {}
+for name, model in models.items():
+    inputs = {"masking": given["x"], "decoder": [given["tokens"], given["tokens"]]}
+    if name in inputs:
+        found[name] = model.predict(inputs[name], verbose=0)
+    for ending in cases["endings"]:
+        model.save(os.path.join(cases["folder"], name + ending))
+np.savez(sys.argv[3], **found)
+"""
+
+
+def test_masks_that_keras_writes_into_graphs(tmp_path):
+    """As operators and arguments; here they go with their arrays."""
+    tokens = np.array([[3, 1, 4, 1, 5, 2], [2, 6, 5, 0, 0, 0], [3, 0, 5, 8, 0, 0]])
+    x = generator(45).normal(size=(3, 6, 4)).astype("float32")
+    x[1, 3:] = x[2, 1] = -1
+    cases = {"endings": ENDINGS, "folder": str(tmp_path)}
+    theirs = ask_keras(MASKED, cases, {"tokens": tokens, "x": x}, tmp_path)
+    for ending in ENDINGS:
+        decoder = interop.load_model(tmp_path / f"decoder{ending}")
+        ours = decoder.predict([tokens, tokens], verbose=0)
+        np.testing.assert_allclose(ours, theirs["decoder"], rtol=1e-5, atol=1e-5)
+        masking = interop.load_model(tmp_path / f"masking{ending}")
+        ours = masking.predict(x, verbose=0)
+        np.testing.assert_allclose(ours, theirs["masking"], rtol=1e-5, atol=1e-5)
+        with pytest.raises(ConfigError, match="a mask that is not that of its input"):
+            interop.load_model(tmp_path / f"foreign{ending}")

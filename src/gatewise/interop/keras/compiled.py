@@ -11,6 +11,7 @@ from gatewise.checkpoint.refusal import Refused, short
 from gatewise.errors import ConfigError, GatewiseError
 from gatewise.interop.moments import AdamState, set_adam_state
 from gatewise.training import losses, metrics, optimizers
+from gatewise.training.schedules import LearningRateSchedule
 
 if TYPE_CHECKING:
     from .files import Content
@@ -120,7 +121,9 @@ def _read_adam(found: KerasModel, tree: Tree) -> None:
     """Give the optimizer what Adam has accumulated, if the file has it."""
     model, start = found.model, "optimizer/vars"
     count = len(tree.names(start))
-    if count <= 2:  # not trained yet
+    # the number of steps, and the rate unless a schedule gives it
+    first = 1 if isinstance(model.optimizer._learning_rate, LearningRateSchedule) else 2
+    if count <= first:  # not trained yet
         return
     trained = [
         (layer, spec)
@@ -129,14 +132,15 @@ def _read_adam(found: KerasModel, tree: Tree) -> None:
         if layer._is_trained(spec.name)
     ]
     each = 3 if model.optimizer.amsgrad else 2
-    if count != 2 + each * len(trained):
+    if count != first + each * len(trained):
         raise Refused(
-            f"has {count} arrays of its optimizer; Adam has {2 + each * len(trained)} here"
+            f"has {count} arrays of its optimizer; Adam has {first + each * len(trained)} here"
         )
     iterations = int(tree.array(f"{start}/0", ()))
     slots: list[dict[Any, Any]] = [{}, {}, {}]
     for number, (layer, spec) in enumerate(trained):
-        numbers = [2 + 2 * number, 3 + 2 * number, 2 + 2 * len(trained) + number]
+        pair = first + 2 * number
+        numbers = [pair, pair + 1, first + 2 * len(trained) + number]
         for slot, place in zip(slots[:each], numbers):
             slot[layer, spec.name] = tree.array(f"{start}/{place}", spec.shape)
     for held in slots:

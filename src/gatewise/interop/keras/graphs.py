@@ -28,6 +28,21 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 _OPERATOR_MODULE = "keras.src.ops.numpy"
 
 
+@dataclass(frozen=True, slots=True)
+class _Mask:
+    """What Keras writes of a mask: which steps of an array differ from a value."""
+
+    source: Any  # a symbol
+    value: float
+
+
+# Operators that compute masks in Keras. Here a mask goes with its array.
+_MASKS: dict[str, Callable[..., Any]] = {
+    "NotEqual": lambda source, value: _Mask(source, float(value)),
+    "Any": lambda mask, *_, **__: mask,
+}
+
+
 @dataclass
 class KerasModel:
     """A model, and its layers in the order in which Keras has them.
@@ -155,6 +170,8 @@ class _Graph:
     def __init__(self, config: dict[str, Any], reading: _Reading) -> None:
         self._config, self._reading = config, reading
         self._symbols: dict[tuple[str, int, int], Any] = {}
+        # of symbols: the masks that go with them here
+        self._masked: dict[Any, set[_Mask]] = {}
         self._found = KerasModel(None)
 
     def built(self) -> KerasModel:
@@ -197,15 +214,39 @@ class _Graph:
                     later.append((name, number, layer, node))
                     continue
                 args, kwargs = self._with_symbols(args), self._with_symbols(kwargs)
+                if isinstance(kwargs.get("mask"), _Mask):
+                    self._check_mask(kwargs.pop("mask"), args, name)
                 found = layer(*args, **_wanted(kwargs, name))
+                masks = self._masks_behind(layer, args)
                 for k, symbol in enumerate(found if isinstance(found, list | tuple) else [found]):
                     self._symbols[name, number, k] = symbol
+                    if isinstance(symbol, Symbol):
+                        self._masked[symbol] = masks
             if len(later) == len(waiting):
                 raise CheckpointError(
                     f"its functional model calls layer {short(later[0][0])} with an array that no"
                     " layer makes before"
                 )
             waiting = later
+
+    def _masks_behind(self, layer: Any, args: list[Any]) -> set[_Mask]:
+        read = [one for arg in args for one in (arg if isinstance(arg, list) else [arg])]
+        masks = {
+            mask for one in read if isinstance(one, Symbol) for mask in self._masked.get(one, ())
+        }
+        if isinstance(layer, layers.Embedding) and layer.mask_zero:
+            masks |= {_Mask(args[0], 0.0)}
+        elif isinstance(layer, layers.Masking):
+            masks |= {_Mask(args[0], float(layer.mask_value))}
+        return masks
+
+    def _check_mask(self, mask: _Mask, args: list[Any], name: str) -> None:
+        """Refuse a mask that is not the one that goes with the array here."""
+        if not args or not isinstance(args[0], Symbol) or mask not in self._masked.get(args[0], ()):
+            raise ConfigError(
+                f"layer {name!r} is called with a mask that is not that of its input; gatewise has"
+                " those of Embedding(mask_zero=True) and Masking, which go with their arrays"
+            )
 
     def _arguments(self, node: Any) -> tuple[Any, Any]:
         """Return arguments of a call, with :class:`_Reference` in place of arrays."""
@@ -307,11 +348,14 @@ def _wanted(kwargs: dict[str, Any], name: str) -> dict[str, Any]:
     return {key: value for key, value in kwargs.items() if value is not None and key != "training"}
 
 
+_NO_LAYERS = ("GetItem", "NotEqual", "Any", "TFOpLambda")
+
+
 def _is_operator(entry: dict[str, Any], nodes: list[Any]) -> bool:
     """Return whether an entry is an operator of symbols, and no layer of the same name."""
     kind, module = entry["class_name"], entry.get("module")
-    if module is not None or kind in ("GetItem", "TFOpLambda"):
-        return module == _OPERATOR_MODULE or kind in ("GetItem", "TFOpLambda")
+    if module is not None or kind in _NO_LAYERS:
+        return module == _OPERATOR_MODULE or kind in _NO_LAYERS
     # An HDF5 file has no module: a layer that merges is called with one list.
     first = nodes[0] if nodes else None
     args = first.get("args") if isinstance(first, dict) else None
@@ -319,6 +363,8 @@ def _is_operator(entry: dict[str, Any], nodes: list[Any]) -> bool:
 
 
 def _operator(kind: str, name: str) -> Callable[..., Any]:
+    if kind in _MASKS:
+        return _MASKS[kind]
     if kind not in _OPERATORS:
         raise ConfigError(
             f"{name!r} is the operation {short(kind)} of Keras; of these gatewise has"
