@@ -126,11 +126,11 @@ def _listed(path: str, shapes: dict[str, tuple[int, ...]]) -> str:
 
 
 def _cell_of(path: str, shapes: dict[str, tuple[int, ...]]) -> str:
-    hidden = shapes["weight_hh"]
-    if len(hidden) == 2 and hidden[1]:
+    hidden, inputs = shapes["weight_hh"], shapes.get("weight_ih", ())
+    if len(hidden) == len(inputs) == 2 and hidden[0] == inputs[0] and hidden[1]:
         units = hidden[1]
-        if "weight_hr" in shapes and len(shapes["weight_hr"]) == 2:
-            units = shapes["weight_hr"][1]
+        if len(projection := shapes.get("weight_hr", ())) == 2:
+            units = projection[1]
         if units and hidden[0] % units == 0 and hidden[0] // units in _CELLS:
             return _CELLS[hidden[0] // units]
     raise CheckpointError(
