@@ -233,6 +233,7 @@ def test_normalisation_over_several_axes_is_no_linear():
         torch.from_state_dict(source)
 
 
+@pytest.mark.filterwarnings("ignore:a state_dict does not determine:UserWarning")
 @pytest.mark.parametrize(("name", "kind"), [("emb", "Embedding"), ("out", "Linear")])
 def test_a_matrix_alone(name, kind):
     with pytest.warns(UserWarning, match=f"a matrix alone is taken as an? {kind}"):
