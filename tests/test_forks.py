@@ -71,6 +71,7 @@ def test_a_forked_child_computes_the_same_bits():
     )
 
 
+@pytest.mark.long
 @needs_fork
 def test_a_pool_of_forked_workers():
     run_python(
@@ -115,6 +116,7 @@ def test_a_fork_while_another_thread_computes():
     )
 
 
+@pytest.mark.long
 @needs_fork
 def test_a_fork_while_another_thread_holds_any_lock():
     """Every lock in the package.
@@ -175,6 +177,7 @@ def test_a_fork_while_another_thread_holds_any_lock():
     )
 
 
+@pytest.mark.long
 @needs_fork
 def test_a_fork_while_another_thread_trains():
     """Neither side may hang.
@@ -212,6 +215,7 @@ def test_a_fork_while_another_thread_trains():
     )
 
 
+@pytest.mark.long
 @needs_fork
 def test_a_fork_while_another_thread_is_in_fit():
     """In the child no fit goes on, so that the model can be trained, and used if it is stateful."""

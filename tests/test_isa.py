@@ -112,6 +112,7 @@ def here():
     threads.set_num_threads(count)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("isa", SUPPORTED)
 def test_each_instruction_set_is_right(isa, here, tmp_path):
     run_python(PROGRAM, tmp_path / "out.npz", GATEWISE_ISA=isa)
@@ -128,6 +129,7 @@ def test_each_instruction_set_is_right(isa, here, tmp_path):
                     assert_close(found[key], array, tolerance.backward, key)
 
 
+@pytest.mark.long
 def test_the_environment_chooses_and_empty_means_the_best():
     program = "import gatewise; print(gatewise.build_info()['isa'])"
     for isa in SUPPORTED:

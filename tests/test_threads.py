@@ -132,6 +132,7 @@ def test_a_wrong_number_in_the_environment_is_refused_by_the_name_of_the_variabl
 # ---- a system that starts no more threads: OpenMP would end the process
 
 
+@pytest.mark.long
 @needs_openmp
 @pytest.mark.skipif(
     not os.path.exists("/proc/self/status"),

@@ -102,6 +102,7 @@ def test_a_missing_file_or_folder_is_file_not_found(tmp_path):
         assert caught.value.errno == errno.ENOENT
 
 
+@pytest.mark.long
 @posix
 def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
     path = tmp_path / "file"

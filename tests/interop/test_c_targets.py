@@ -168,6 +168,7 @@ def compiled(command, folder, *flags, name="main"):
     output_of([*command, *STRICT, "-ffp-contract=off", *flags, *files], folder)
 
 
+@pytest.mark.long
 @needs_compiler
 @pytest.mark.parametrize("weights", ["float32", "int8"])
 @pytest.mark.parametrize(

@@ -166,6 +166,7 @@ def test_names_of_files(tmp_path):
         keras.save_model(Sequential([layers.Dense(2)]), tmp_path / "m.keras")
 
 
+@pytest.mark.long
 def test_no_framework_is_imported():
     program = (
         "import sys; from gatewise.interop import keras;"
@@ -322,6 +323,7 @@ def not_finite(group):
     group["0"][0, 0] = np.nan
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "error"),
     [
@@ -347,6 +349,7 @@ def test_hostile_arrays(change, error, tmp_path):
     assert all((a == b).all() for a, b in zip(before, model.get_weights()))
 
 
+@pytest.mark.long
 def test_archives_that_unpack_to_more_than_they_are(tmp_path):
     path = tmp_path / "m.keras"
     path.write_bytes(packed("[" + " " * 10**8 + "]", compression=zipfile.ZIP_DEFLATED))

@@ -76,6 +76,7 @@ def test_adam_goes_on():
         torch.load_state_dict(model, path, optimizer=path)
 
 
+@pytest.mark.long
 def test_no_framework_is_imported():
     program = (
         "import sys; from gatewise.interop import torch;"

@@ -76,6 +76,7 @@ def test_large_work_uses_one_thread_after_a_late_call(threads, monkeypatch):
     assert threads.threads_for(1e9) == 3
 
 
+@pytest.mark.long
 @needs_openmp
 @pytest.mark.parametrize("cls", [LSTM, GRU, SimpleRNN])
 def test_a_thread_that_continues_alone_gives_the_same_bits(cls, forced_threads):

@@ -122,6 +122,7 @@ def test_recurrent_layers(cell, return_sequences, backwards, rng):
     assert len(report.errors) == len(layer.parameters) + 1 + len(layer.cell.states)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backwards", [False, True])
 def test_layers_around_cells_in_numpy(backwards, rng):
     """A row is as its counted steps alone, with resets and backwards."""
@@ -187,6 +188,7 @@ def problems(draw):
     }
 
 
+@pytest.mark.long
 @given(problems())
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_mask_with_any_resets(problem):

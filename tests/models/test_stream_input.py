@@ -320,6 +320,7 @@ def test_a_step_with_out_allocates_nothing(steps, model):
     assert after - before < 1000 and peak - before < 2000
 
 
+@pytest.mark.long
 def test_many_threads_each_with_its_stream(rng):
     model = Sequential(
         [layers.Input((None, 40)), layers.LSTM(150, return_sequences=True), layers.GRU(20)], seed=0
@@ -340,6 +341,7 @@ def test_many_threads_each_with_its_stream(rng):
     np.testing.assert_array_equal(found, wanted)
 
 
+@pytest.mark.long
 def test_two_threads_in_one_stream_are_refused_not_wrong(rng):
     model = Sequential([layers.Input((None, 40)), layers.LSTM(150)], seed=0)
     x = rng.normal(size=(5000, 40)).astype("float32")

@@ -120,6 +120,7 @@ def test_forward(options, dtype, tolerance, rng):
             )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 def test_backward(options, rng):
     """Of the mask and the times too."""

@@ -50,8 +50,11 @@ def cell_step(b: Builder, op: Any, x: str, states: Sequence[str]) -> tuple[str, 
 
 class _Cell:
     def __init__(self, b: Builder, op: Any, x: str, states: Sequence[str]) -> None:
-        self.b, self.op, self.x = b, op, x
-        self.h, self.c = states[0], states[-1]
+        self.b: Builder = b
+        self.op: Any = op
+        self.x: str = x
+        self.h: str = states[0]
+        self.c: str = states[-1]
         self.units: int = op.kernel.units
         self.weights: dict[str, Any] = op.weights
         self.options: Any = getattr(op.kernel, "options", None)

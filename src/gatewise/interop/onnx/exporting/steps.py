@@ -35,7 +35,8 @@ class StepExporter:
     """
 
     def __init__(self, b: Builder, plan: Any) -> None:
-        self.b, self.plan = b, plan
+        self.b: Builder = b
+        self.plan: Any = plan
         self.states: dict[str, tuple[Array, str]] = {}
         self._due: dict[tuple[int, int], str] = {}
         self._counter = ""  # the state that counts steps, if a vector is not due at each of them
