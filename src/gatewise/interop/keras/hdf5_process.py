@@ -36,11 +36,11 @@ class Reading:
     """
 
     def __init__(self, content: bytes) -> None:
-        self.size = len(content)
+        self.size: int = len(content)
         self.groups: dict[str, dict[str, Any]] = {}
         self.arrays: dict[str, dict[str, Any]] = {}
         self.data: list[bytes] = []
-        self.place = 0
+        self.place: int = 0
         with h5py.File(io.BytesIO(content), "r") as file:
             waiting: list[tuple[str, Any]] = [("", file)]
             while waiting:
