@@ -63,7 +63,7 @@ def assert_same_model(one, two):
 # ---- round trips
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("stack", STACKS)
 def test_round_trip(stack, optimizer, dtype, tmp_path):

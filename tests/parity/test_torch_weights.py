@@ -177,6 +177,7 @@ def test_images():
     assert_same(model.predict(x.numpy(), verbose=0), module(x.permute(0, 3, 1, 2)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("amsgrad", [False, True])
 def test_training_goes_on(amsgrad):
     """A GRU, whose two biases are ours: the losses of both libraries stay together."""

@@ -47,7 +47,7 @@ def check(layer, x, max_entries=40, **arguments):
 
 
 @pytest.mark.parametrize("go_backwards", [False, True], ids=["forward", "backward"])
-@pytest.mark.parametrize("units", [5, 16, 37])
+@pytest.mark.parametrize("units", [5, pytest.param(16, marks=pytest.mark.long), 37])
 @pytest.mark.parametrize("name", OPTIONS)
 def test_forward(name, units, go_backwards, dtype, tolerance, rng):
     layer = build(
@@ -91,6 +91,7 @@ def test_forward(name, units, go_backwards, dtype, tolerance, rng):
         "gru normalised",
     ],
 )
+@pytest.mark.long
 def test_large(name, batch, steps, inputs, units, dtype, tolerance, rng, forced_threads):
     layer = build(name, units, inputs, rng, dtype, return_sequences=True, return_state=True)
     x = sequences(rng, batch, steps, inputs, dtype)

@@ -416,6 +416,7 @@ def beside_keras(grid, rival, values_of):
     return different
 
 
+@pytest.mark.long
 def test_early_stopping_beside_keras(rng, keras_rival):
     grid = [options for options in GRID if "baseline" not in options]
     assert not beside_keras(grid, keras_rival, scripts(rng))
