@@ -15,7 +15,13 @@ from gatewise import threads as gatewise_threads
 gatewise_threads.NOTICE_LATENESS = False
 
 
-@pytest.fixture(params=list(TOLERANCES))
+# In a plain run one dtype, so that it ends in three minutes; the other one in that of long tests.
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=pytest.mark.long if name == "float64" else [])
+        for name in TOLERANCES
+    ]
+)
 def dtype(request):
     return request.param
 

@@ -64,7 +64,13 @@ def assert_same_model(one, two):
 
 
 @pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.long)])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param(name, marks=[] if number < 3 else pytest.mark.long)
+        for number, name in enumerate(OPTIMIZERS)
+    ],
+)
 @pytest.mark.parametrize("stack", STACKS)
 def test_round_trip(stack, optimizer, dtype, tmp_path):
     model = model_of(stack, optimizer, dtype)
